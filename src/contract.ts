@@ -1,0 +1,94 @@
+import type { EventEmitter } from 'node:events'
+import type { WalError } from './errors.js'
+import type { Chunk, Entry, EntryInput, EntryOptions, From, IndexRange, WalEvents, WalReader } from './types.js'
+
+/**
+ * What the adapters (streams, consumers, transactions, rxjs) need of a log. It is all they may know: a log that keeps its
+ * entries elsewhere and honours this contract gets the same streams, consumers and test suite.
+ *
+ * Unless said otherwise a method may be called at any time, in any status, any number of times concurrently, and every
+ * rejection is a WalError.
+ */
+export type LogStatus = WalReader<unknown>['status']
+
+export interface LogReader<T> {
+  readonly directory: string
+  readonly firstIndex: number
+  /** Last index given out. */
+  readonly lastIndex: number
+  /** Last index whose commit did what the `sync` policy asks; no reader sees beyond it. */
+  readonly committedIndex: number
+  /** Last index known to be on stable storage. */
+  readonly durableIndex: number
+  readonly status: LogStatus
+  readonly events: EventEmitter<WalEvents>
+  /** Resolves once `committedIndex >= index`; one shared promise for all waiters of one commit. */
+  committed(index: number): Promise<void>
+  /** Resolves once `durableIndex >= index`; starts a sync where the policy would not. */
+  durable(index: number): Promise<void>
+  /**
+   * Opens a cursor. `from` is resolved at the call: an index out of range throws here (WAL_INDEX_OUT_OF_RANGE,
+   * WAL_TRUNCATED), as does a closed log (WAL_CLOSED).
+   */
+  cursor(options?: CursorOptions<T>): LogCursor<T>
+  /** Calls back once when the log leaves service: with its failure, or with undefined when it was closed. Returns a function that unsubscribes. */
+  onEnd(listener: (error: WalError | undefined) => void): () => void
+}
+
+export interface CursorOptions<T> {
+  /** Default `'start'`. */
+  from?: From
+  /** Inclusive. Clamped; a cursor that passed it ends. Default: for a live cursor none, for a bounded one `committedIndex` at the call. */
+  to?: number
+  /** True: waits at the end for more (tail). False: ends at `to` (replay). */
+  live: boolean
+  chunkMaxBytes?: number
+  chunkMaxEntries?: number
+  /** True: each entry's data has memory of its own instead of a view of the chunk. */
+  copy?: boolean
+  /** Entries it refuses are left out of the chunks, whose range still covers them. What it throws fails the cursor. */
+  filter?: (entry: Entry<T>) => boolean
+  onCaughtUp?: (index: number) => void
+  onFellBehind?: (index: number) => void
+}
+
+/** The one cursor state machine, whatever reads through it. */
+export interface LogCursor<T> {
+  /** Index of the next entry it will hand out. */
+  readonly nextIndex: number
+  /** Whether the last read reached the end of what is committed. */
+  readonly caughtUp: boolean
+  /**
+   * The next chunk; may be empty where `filter` dropped all of its range. Undefined at a clean end: past `to`, or, for a live
+   * cursor, the log was closed. Rejects with WAL_TRUNCATED, WAL_CORRUPT, WAL_FAILED, WAL_CLOSED (bounded ones), WAL_INVALID_ENTRY,
+   * and stays in that state. Not to be called again before it has settled.
+   */
+  next(): Promise<Chunk<T> | undefined>
+  /** Releases everything. A pending `next()` resolves undefined, or rejects with `reason` when one is given. Idempotent. */
+  close(reason?: unknown): void
+}
+
+export interface Log<T, In = T> extends LogReader<T> {
+  /**
+   * Accepts one entry now: encodes, copies, gives the index. Throws, with nothing accepted: WAL_CLOSED, WAL_FAILED, WAL_NO_SPACE
+   * (paused), WAL_ENTRY_TOO_LARGE, WAL_INVALID_ENTRY, WAL_WRONG_EXPECTED_INDEX. Does not look at the high-water mark.
+   */
+  accept(data: In, options?: AcceptOptions): number
+  /** As `accept`, for entries that become durable all or none; also WAL_BATCH_TOO_LARGE. */
+  acceptBatch(entries: readonly EntryInput<In>[], options?: AcceptBatchOptions): IndexRange
+  /** Bytes accepted and not committed exceed the high-water mark. */
+  readonly writableNeedDrain: boolean
+  /** Resolves once those bytes are at half the mark or less (at once when they are); waits through a pause; rejects when the log fails or is closed. */
+  drained(): Promise<void>
+  /** Resolves once everything accepted before the call is as durable as `'finish'` promises: synced, or with `'never'` committed. */
+  settled(): Promise<void>
+}
+
+export interface AcceptOptions extends EntryOptions {
+  expectedLastIndex?: number
+}
+export interface AcceptBatchOptions {
+  expectedLastIndex?: number
+  /** 16 hex digits; marks every entry of the batch. */
+  transactionId?: string
+}

@@ -1,0 +1,2 @@
+export { WalError, type WalErrorCode } from './errors.js'
+export type * from './types.js'

@@ -1,0 +1,1 @@
+export type { File, FileSystem, OpenMode } from './file-system/types.js'
