@@ -7,7 +7,7 @@ import type { Chunk, Entry, EntryInput, EntryOptions, From, IndexRange, WalEvent
  * entries elsewhere and honours this contract gets the same streams, consumers and test suite.
  *
  * Unless said otherwise a method may be called at any time, in any status, any number of times concurrently, and every
- * rejection is a WalError.
+ * rejection is a WalError; data of a type the encoding does not take are a TypeError.
  */
 export type LogStatus = WalReader<unknown>['status']
 
@@ -21,6 +21,7 @@ export interface LogReader<T> {
   /** Last index known to be on stable storage. */
   readonly durableIndex: number
   readonly status: LogStatus
+  /** `truncate` carries the range that was removed, and comes before any entry that takes one of its indexes is handed to a cursor. */
   readonly events: EventEmitter<WalEvents>
   /** Resolves once `committedIndex >= index`; one shared promise for all waiters of one commit. */
   committed(index: number): Promise<void>
@@ -76,9 +77,19 @@ export interface Log<T, In = T> extends LogReader<T> {
   accept(data: In, options?: AcceptOptions): number
   /** As `accept`, for entries that become durable all or none; also WAL_BATCH_TOO_LARGE. */
   acceptBatch(entries: readonly EntryInput<In>[], options?: AcceptBatchOptions): IndexRange
+  /**
+   * The bytes that `accept` would store for `data`, in memory of their own, so that the caller may reuse `data` at once. Accepts
+   * nothing and does not look at the status. Throws WAL_INVALID_ENTRY, WAL_ENTRY_TOO_LARGE.
+   */
+  encode(data: In): Uint8Array
+  /** As `acceptBatch`, for data that `encode` has returned (a transaction collects such data until it commits). */
+  acceptEncoded(entries: readonly EntryInput<Uint8Array>[], options?: AcceptBatchOptions): IndexRange
   /** Bytes accepted and not committed exceed the high-water mark. */
   readonly writableNeedDrain: boolean
-  /** Resolves once those bytes are at half the mark or less (at once when they are); waits through a pause; rejects when the log fails or is closed. */
+  /**
+   * Resolves once those bytes are at half the mark or less (at once when they are) and the log is not paused: never while it is,
+   * because whoever got WAL_NO_SPACE from `accept` waits here before trying again. Rejects when the log fails or is closed.
+   */
   drained(): Promise<void>
   /** Resolves once everything accepted before the call is as durable as `'finish'` promises: synced, or with `'never'` committed. */
   settled(): Promise<void>
