@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { posix } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type ParseResult, parseSync, visitorKeys } from 'oxc-parser'
+import { fromRoot, projectRoot } from '../helpers/project.js'
 
 /** A file of the project: its path from the root, with forward slashes, and its text. */
 export interface SourceText {
@@ -38,19 +37,17 @@ interface Node {
   end: number
 }
 
-const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
-
 /** Every file that git tracks or would track. */
 export function projectFiles(): string[] {
   const listing = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
     cwd: projectRoot,
     encoding: 'utf8',
   })
-  return [...new Set(listing.split('\0'))].filter(path => path !== '' && existsSync(posix.join(projectRoot, path)))
+  return [...new Set(listing.split('\0'))].filter(path => path !== '' && existsSync(fromRoot(path)))
 }
 
 export function readProjectFile(path: string): SourceText {
-  return { path, text: readFileSync(posix.join(projectRoot, path), 'utf8') }
+  return { path, text: readFileSync(fromRoot(path), 'utf8') }
 }
 
 export function isCode(path: string): boolean {
