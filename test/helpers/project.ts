@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,8 +15,8 @@ export function tsc(...args: string[]): string[] {
 
 /** Tests of the built package would otherwise pass, or fail, for code that is no longer there. */
 export function assertBuildIsFresh(): void {
-  if (newestChange(fromRoot('src')) > newestChange(fromRoot('dist'))) {
-    throw new Error('dist is older than src: run `npm run build` first')
+  if (!existsSync(fromRoot('dist')) || newestChange(fromRoot('src')) > newestChange(fromRoot('dist'))) {
+    throw new Error('dist is missing or older than src: run `npm run build` first')
   }
 }
 
