@@ -1,0 +1,183 @@
+import { onAbort } from '../abort.js'
+import type { LogCursor, LogReader } from '../contract.js'
+import type { Chunk, Cursor, Entry } from '../types.js'
+import type { ReadRequest } from './read-options.js'
+
+/**
+ * Iterates a log's entries, or its chunks. The position is fixed at the call; that it is out of range, or that the log is
+ * closed, is told by the first `next()`, as everything else that goes wrong.
+ */
+export function iterate<T>(log: LogReader<T>, request: ReadRequest<T>): Cursor<T> {
+  return new EntryCursor(log, request)
+}
+
+const done = { value: undefined, done: true } as const
+const nothing: Chunk<never> = Object.freeze(Object.assign([], { firstIndex: 0, lastIndex: 0 }))
+
+/**
+ * Written by hand because an async generator takes a third longer: as long as a chunk lasts, an entry costs a result object
+ * and a promise that is resolved already.
+ */
+class EntryCursor<T> implements Cursor<T> {
+  /** Undefined when it could not be opened, `#failure` says why. */
+  readonly #cursor: LogCursor<T> | undefined
+  /** What the next read rejects with; it is told once. */
+  #failure: { readonly error: unknown } | undefined
+  #unsubscribe: () => void = () => undefined
+  #ended = false
+  /** How it is being read; the other way is then a TypeError. */
+  #mode: 'entries' | 'chunks' | undefined
+
+  #chunk: Chunk<T> = nothing
+  /** Place in `#chunk` of the entry that is handed out next. */
+  #position = 0
+  /** Place in `#chunk` where handing out stops: its length, or `#position` once the cursor was closed or aborted. */
+  #limit = 0
+  /** Where the chunk starts that is being read, or was when the reading ended. */
+  #readingFrom: number | undefined
+
+  /** Calls that have not settled; as long as there is one, the next waits for its turn. */
+  #waiting = 0
+  #lastCall: Promise<void> = Promise.resolve()
+
+  constructor(log: LogReader<T>, { cursor, signal }: ReadRequest<T>) {
+    try {
+      signal?.throwIfAborted()
+      this.#cursor = log.cursor(cursor)
+      if (signal) this.#unsubscribe = onAbort(signal, reason => this.#abort(reason))
+    } catch (error) {
+      this.#failure = { error }
+    }
+  }
+
+  get nextIndex(): number {
+    if (this.#position === this.#chunk.length) return this.#readingFrom ?? this.#cursor?.nextIndex ?? 0
+    const last = this.#chunk[this.#position - 1]
+    return last === undefined ? this.#chunk.firstIndex : last.index + 1
+  }
+
+  get caughtUp(): boolean {
+    return this.#cursor?.caughtUp ?? false
+  }
+
+  next(): Promise<IteratorResult<Entry<T>, void>> {
+    if (this.#position < this.#limit && this.#waiting === 0) {
+      return Promise.resolve({ value: this.#chunk[this.#position++] as Entry<T>, done: false })
+    }
+    if (this.#mode === 'chunks') return Promise.reject(this.#inUse())
+    this.#mode = 'entries'
+    return this.#inTurn(() => this.#nextEntry())
+  }
+
+  chunks(): AsyncIterableIterator<Chunk<T>, void, undefined> {
+    if (this.#mode !== undefined) throw this.#inUse()
+    this.#mode = 'chunks'
+    return new ChunkIterator(
+      () => this.#inTurn(() => this.#nextChunk()),
+      () => this.#close(),
+    )
+  }
+
+  /** Does not wait for its turn: it is what ends a `next()` that waits for entries to come. */
+  return(): Promise<IteratorResult<Entry<T>, void>> {
+    this.#close()
+    return Promise.resolve(done)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#close()
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async #nextEntry(): Promise<IteratorResult<Entry<T>, void>> {
+    if (this.#position === this.#limit && !(await this.#load())) return done
+    return { value: this.#chunk[this.#position++] as Entry<T>, done: false }
+  }
+
+  async #nextChunk(): Promise<IteratorResult<Chunk<T>, void>> {
+    if (!(await this.#load())) return done
+    this.#position = this.#limit
+    return { value: this.#chunk, done: false }
+  }
+
+  /** Reads the next chunk that has entries. False at the end. */
+  async #load(): Promise<boolean> {
+    try {
+      while (!this.#ended) {
+        if (this.#failure) throw this.#failure.error
+        this.#readingFrom = this.#cursor?.nextIndex
+        const chunk = await this.#cursor?.next()
+        if (chunk === undefined) break
+        if (chunk.length > 0 && this.#take(chunk)) return true
+      }
+    } catch (error) {
+      this.#close()
+      throw error
+    }
+    this.#close()
+    return false
+  }
+
+  /** False when the cursor was closed or aborted while the chunk was on its way. */
+  #take(chunk: Chunk<T>): boolean {
+    if (this.#ended || this.#failure) return false
+    this.#chunk = chunk
+    this.#position = 0
+    this.#limit = chunk.length
+    this.#readingFrom = undefined
+    return true
+  }
+
+  #inTurn<R>(step: () => Promise<R>): Promise<R> {
+    const turn = this.#waiting++ === 0 ? step() : this.#lastCall.then(step)
+    const settled = () => {
+      this.#waiting--
+    }
+    this.#lastCall = turn.then(settled, settled)
+    return turn
+  }
+
+  #abort(reason: unknown): void {
+    this.#failure = { error: reason }
+    this.#limit = this.#position
+    this.#cursor?.close(reason)
+  }
+
+  #close(): void {
+    this.#ended = true
+    this.#failure = undefined
+    this.#limit = this.#position
+    this.#unsubscribe()
+    this.#cursor?.close()
+  }
+
+  #inUse(): TypeError {
+    return new TypeError(`this cursor already hands out ${this.#mode}; a cursor is read once, in one way`)
+  }
+}
+
+class ChunkIterator<T> implements AsyncIterableIterator<Chunk<T>, void, undefined> {
+  readonly #next: () => Promise<IteratorResult<Chunk<T>, void>>
+  readonly #close: () => void
+
+  constructor(next: () => Promise<IteratorResult<Chunk<T>, void>>, close: () => void) {
+    this.#next = next
+    this.#close = close
+  }
+
+  next(): Promise<IteratorResult<Chunk<T>, void>> {
+    return this.#next()
+  }
+
+  return(): Promise<IteratorResult<Chunk<T>, void>> {
+    this.#close()
+    return Promise.resolve(done)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}

@@ -1,0 +1,20 @@
+import { once } from 'node:events'
+import { expect, test } from 'vitest'
+import { text } from '../../src/codec/encoding.js'
+import { transform } from '../../src/streams/transform.js'
+import { transformSuite } from '../contract/transform-suite.js'
+import { MemoryLog } from '../helpers/memory-log.js'
+import { openMemoryLog } from '../helpers/open-memory-log.js'
+
+transformSuite(openMemoryLog)
+
+test('a transform that is done leaves no cursor and no listener at the log', async () => {
+  const log = new MemoryLog({ encoding: text() })
+  const [ended, destroyed] = [transform(log), transform(log)]
+  destroyed.write('a')
+  destroyed.destroy()
+  ended.end('b')
+  expect(await ended.toArray()).toHaveLength(1)
+  if (!ended.closed) await once(ended, 'close')
+  expect([log.openCursors.size, log.endListeners.size, log.events.listenerCount('truncate')]).toEqual([0, 0, 0])
+})
