@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { importViolations, valueImportCycles } from './tidy/imports.js'
-import { maxFileLines, maxFunctionLines, sizeViolations } from './tidy/sizes.js'
+import { purityViolations } from './tidy/purity.js'
+import { maxFileLines, maxFunctionLines, maxTestFileLines, sizeViolations } from './tidy/sizes.js'
 import exceptions from './tidy/sizes.json' with { type: 'json' }
 import { isCode, parse, projectFiles, readProjectFile, type Source } from './tidy/source.js'
 import { wordViolations } from './tidy/words.js'
@@ -24,6 +25,10 @@ describe('the project is tidy', () => {
 
   it('has no circle of value imports', () => {
     expect(valueImportCycles(sources)).toEqual([])
+  })
+
+  it('keeps time and promises out of where they do not belong', () => {
+    expect(purityViolations(sources)).toEqual([])
   })
 
   it('has no file or function over the limits, but those listed', () => {
@@ -98,15 +103,39 @@ describe('the circle rule finds', () => {
   })
 })
 
+describe('the purity rule finds', () => {
+  const violations = (path: string, text: string) => purityViolations([parse({ path, text })])
+
+  it('a clock or timer that is not injected', () => {
+    expect(violations('src/log/a.ts', 'export const at = Date.now()')).toEqual([
+      'src/log/a.ts must not use the clock or a timer by itself: take a Clock',
+    ])
+    expect(violations('src/log/a.ts', 'setTimeout(work, 10)')).toHaveLength(1)
+    expect(violations('src/log/a.ts', '// Not Date.now(), that is injected.\nwork(clock.now())')).toEqual([])
+    expect(violations('src/clock.ts', 'export const at = Date.now()')).toEqual([])
+  })
+
+  it('a promise in the codec', () => {
+    expect(violations('src/codec/a.ts', 'export async function read() {}')).toHaveLength(1)
+    expect(violations('src/codec/a.ts', 'export const read = () => new Promise(start)')).toHaveLength(1)
+    expect(violations('src/codec/a.ts', 'export const isPromise = (value: object | Promise<void>) => value')).toEqual(
+      [],
+    )
+    expect(violations('src/log/a.ts', 'export async function read() {}')).toEqual([])
+  })
+})
+
 describe('the size rule finds', () => {
   const lines = (count: number) => Array.from({ length: count }, (_, line) => `  use(${line})`).join('\n')
-  const fileOf = (count: number): Source => parse({ path: 'src/a.ts', text: lines(count) })
+  const fileOf = (count: number, path = 'src/a.ts'): Source => parse({ path, text: lines(count) })
   const functionOf = (count: number, text = lines(count - 2)): Source =>
     parse({ path: 'src/a.ts', text: `function work() {\n${text}\n}` })
 
   it('a file or a function over its limit', () => {
     expect(sizeViolations([fileOf(maxFileLines)], {})).toEqual([])
     expect(sizeViolations([fileOf(maxFileLines + 1)], {})).toHaveLength(1)
+    expect(sizeViolations([fileOf(maxTestFileLines, 'test/a.test.ts')], {})).toEqual([])
+    expect(sizeViolations([fileOf(maxTestFileLines + 1, 'test/a.test.ts')], {})).toHaveLength(1)
     expect(sizeViolations([functionOf(maxFunctionLines)], {})).toEqual([])
     expect(sizeViolations([functionOf(maxFunctionLines + 1)], {})).toEqual([
       'src/a.ts work has 61 lines of code, 60 are allowed: split it',

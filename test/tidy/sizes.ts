@@ -2,6 +2,8 @@ import type { Source } from './source.js'
 
 /** Lines of code, without blank lines and comments. */
 export const maxFileLines = 400
+/** A list of scenes is read piece by piece. */
+export const maxTestFileLines = 600
 export const maxFunctionLines = 60
 
 /** What is longer than the limits today: a path, or a path and a function's name, with its lines. */
@@ -32,7 +34,7 @@ export function sizeViolations(sources: readonly Source[], exceptions: SizeExcep
 function measure(sources: readonly Source[]): Map<string, { lines: number; limit: number }> {
   const sizes = new Map<string, { lines: number; limit: number }>()
   for (const source of sources) {
-    sizes.set(source.path, { lines: source.codeLines, limit: maxFileLines })
+    sizes.set(source.path, { lines: source.codeLines, limit: isTest(source) ? maxTestFileLines : maxFileLines })
     for (const { name, codeLines, isSuite } of source.functions) {
       const key = `${source.path} ${name}`
       const lines = Math.max(codeLines, sizes.get(key)?.lines ?? 0)
@@ -40,4 +42,8 @@ function measure(sources: readonly Source[]): Map<string, { lines: number; limit
     }
   }
   return sizes
+}
+
+function isTest({ path }: Source): boolean {
+  return path.startsWith('test/')
 }

@@ -23,6 +23,8 @@ export interface MeasuredFunction {
 }
 
 export interface Source extends SourceText {
+  /** The text with blanks in place of comments. */
+  code: string
   imports: ImportedName[]
   functions: MeasuredFunction[]
   /** Lines that hold more than blanks and comments: to explain something never makes a file too long. */
@@ -57,13 +59,15 @@ export function isCode(path: string): boolean {
 export function parse({ path, text }: SourceText): Source {
   const result = parseSync(path, text)
   if (result.errors.length > 0) throw new SyntaxError(`${path}: ${result.errors[0]?.message}`)
-  const countLines = lineCounter(text, result.comments)
+  const code = withoutComments(text, result.comments)
+  const countLines = (start: number, end: number) => linesOfCode(code.slice(start, end))
   return {
     path,
     text,
+    code,
     imports: importsOf(result, text),
     functions: functionsOf(result.program, countLines),
-    codeLines: countLines(0, text.length),
+    codeLines: linesOfCode(code),
     onlyReExports: result.program.body.every(isReExport),
   }
 }
@@ -146,15 +150,14 @@ function walk(node: Node, visit: (node: Node, parent: Node | undefined) => void,
   }
 }
 
-/** Counts the lines between two offsets that hold more than blanks and comments. */
-function lineCounter(text: string, comments: readonly { start: number; end: number }[]) {
-  let bare = text
+function withoutComments(text: string, comments: readonly { start: number; end: number }[]): string {
+  let code = text
   for (const { start, end } of comments) {
-    bare = bare.slice(0, start) + bare.slice(start, end).replace(/[^\n]/g, ' ') + bare.slice(end)
+    code = code.slice(0, start) + code.slice(start, end).replace(/[^\n]/g, ' ') + code.slice(end)
   }
-  return (start: number, end: number) =>
-    bare
-      .slice(start, end)
-      .split('\n')
-      .filter(line => line.trim() !== '').length
+  return code
+}
+
+function linesOfCode(code: string): number {
+  return code.split('\n').filter(line => line.trim() !== '').length
 }
