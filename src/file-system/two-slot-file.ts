@@ -124,7 +124,8 @@ export class TwoSlotFile {
    * the file holds the value before or this one.
    */
   write(payload: Uint8Array, options: { sync: boolean; both?: boolean }): Promise<void> {
-    const copy = payload.slice()
+    // Not `slice`, which a Buffer answers with a view.
+    const copy = new Uint8Array(payload)
     const run = async () => {
       if (options.both) await this.#store(copy, true)
       await this.#store(copy, options.sync || options.both === true)
