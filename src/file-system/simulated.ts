@@ -242,12 +242,17 @@ export class SimulatedFileSystem implements FileSystem {
   async #perform<T>(call: Call, flight: Flight<T>): Promise<T> {
     const operation = this.#begin(call, flight)
     const fault = this.#strike(operation)
-    await this.slow?.(operation)
+    try {
+      await this.slow?.(operation)
+    } finally {
+      // What was under way as the power went stays so, for `crash` to be asked again.
+      if (!this.#dead) this.#flights.delete(flight)
+    }
     if (this.#dead) throw crashedError(call.path)
-    this.#flights.delete(flight)
     return this.#finish(operation, flight, fault)
   }
 
+  /** For calls that only look: they are never under way. */
   #performSync<T>(call: Call, flight: Flight<T>): T {
     const operation = this.#begin(call, flight)
     return this.#finish(operation, flight, this.#strike(operation))

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readLockOwner } from '../../src/file-system/lock-owner.js'
+import { lockOwnerText, readLockOwner } from '../../src/file-system/lock-owner.js'
 import type { File, FileSystem } from '../../src/file-system/types.js'
 
 /** A WebAssembly memory starts at a page; nothing else in Node is sure to. @types/node has no name for it. */
@@ -257,7 +257,7 @@ export function fileSystemConformance(name: string, supports: Supports, setUp: (
 
     test('one holder at a time has the lock, and its owner can be read', async () => {
       const owner = { pid: 1234, host: 'here', startedAt: 5.5 }
-      const lock = await fs.lock(at('lock'), JSON.stringify(owner))
+      const lock = await fs.lock(at('lock'), lockOwnerText(owner))
       expect(lock).toBeDefined()
       expect(await fs.lock(at('lock'), 'me too')).toBeUndefined()
       expect(await readLockOwner(fs, at('lock'))).toEqual(owner)

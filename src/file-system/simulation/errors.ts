@@ -27,9 +27,6 @@ const ERRNO = {
 
 export type ErrnoName = keyof typeof ERRNO
 
-/** The errno of a full quota, which Node 20 has no name for. */
-export const EDQUOT_ERRNO = -122
-
 /** An error as Node gives it: `errno` negative, `code`, `syscall`, `path`. */
 export function errnoError(failure: ErrnoName | number, syscall: string, path: string): NodeJS.ErrnoException {
   const errno = typeof failure === 'number' ? failure : -ERRNO[failure]
