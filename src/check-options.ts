@@ -19,6 +19,9 @@ export const rules = {
   },
   index: { must: 'be an integer', holds: value => Number.isSafeInteger(value) },
   count: { must: 'be an integer of 1 or more', holds: value => Number.isSafeInteger(value) && (value as number) > 0 },
+  duration: { must: 'be a number of milliseconds above 0', holds: value => typeof value === 'number' && value > 0 },
+  term: { must: 'be an integer of 0 or more', holds: value => Number.isSafeInteger(value) && (value as number) >= 0 },
+  timestamp: { must: 'be milliseconds since 1970 or a valid Date', holds: value => isMoment(value) },
   from: {
     must: "be 'start', 'end', an index (an integer) or { timestamp }",
     holds: value => value === 'start' || value === 'end' || Number.isSafeInteger(value) || isTime(value),
@@ -49,8 +52,11 @@ export function checkOptions(call: string, options: unknown, known: Readonly<Rec
 
 function isTime(value: unknown): boolean {
   if (!isObject(value) || Object.keys(value as object).join() !== 'timestamp') return false
-  const { timestamp } = value as { timestamp: unknown }
-  return Number.isFinite(timestamp instanceof Date ? timestamp.getTime() : timestamp)
+  return isMoment((value as { timestamp: unknown }).timestamp)
+}
+
+function isMoment(value: unknown): boolean {
+  return Number.isFinite(value instanceof Date ? value.getTime() : value)
 }
 
 function invalid(message: string): WalError {

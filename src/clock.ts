@@ -1,0 +1,23 @@
+/** Time as the library sees it, so that tests can hand in one of their own. */
+export interface Clock {
+  /** Milliseconds of a clock that only goes forward, whatever happens to the time of day. */
+  now(): number
+  /** Calls back once after `delayMs` (`Infinity`: never), without keeping the process alive; returns a function that takes it back. */
+  setTimer(callback: () => void, delayMs: number): () => void
+}
+
+/** What setTimeout can wait at most; it takes anything longer for 1 ms. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  setTimer(callback, delayMs) {
+    let timer: NodeJS.Timeout | undefined
+    const wait = (leftMs: number) => {
+      const stepMs = Math.min(leftMs, LONGEST_TIMEOUT_MS)
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs).unref()
+    }
+    wait(delayMs)
+    return () => clearTimeout(timer)
+  },
+}

@@ -1,0 +1,30 @@
+import type { Clock } from '../../src/clock.js'
+
+/** A clock that stands still until a test moves it. */
+export class ManualClock implements Clock {
+  #now = 0
+  readonly timers = new Set<{ at: number; callback: () => void }>()
+
+  now(): number {
+    return this.#now
+  }
+
+  setTimer(callback: () => void, delayMs: number): () => void {
+    const timer = { at: this.#now + delayMs, callback }
+    this.timers.add(timer)
+    return () => this.timers.delete(timer)
+  }
+
+  /** Moves on and calls back what has become due. */
+  advance(ms: number): void {
+    this.#now += ms
+    for (const timer of [...this.timers].sort((a, b) => a.at - b.at)) {
+      if (timer.at <= this.#now && this.timers.delete(timer)) timer.callback()
+    }
+  }
+
+  /** Moves on as while the event loop is busy: no timer runs. */
+  block(ms: number): void {
+    this.#now += ms
+  }
+}
