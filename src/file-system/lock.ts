@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { close, constants, ftruncate, open, write } from 'node:fs'
+import { close, constants, fstat, ftruncate, open, type Stats, write } from 'node:fs'
 import { promisify } from 'node:util'
 import { WalError } from '../errors.js'
 
@@ -14,6 +14,7 @@ type Outcome = { kind: 'held'; fd: number } | { kind: 'refused' }
 
 const openFd = promisify(open)
 const closeFd = promisify(close)
+const fstatFd: (fd: number) => Promise<Stats> = promisify(fstat)
 const truncateFd = promisify(ftruncate)
 const writeFd: (fd: number, text: string, position: number) => Promise<unknown> = promisify(write)
 
@@ -92,6 +93,7 @@ async function lockByOpening(path: string, flags: number, refusals: readonly str
 async function lockByChild(path: string, flags: number): Promise<Outcome> {
   const fd = await openFd(path, flags | constants.O_NONBLOCK, 0o600)
   try {
+    if (!(await fstatFd(fd)).isFile()) throw noLock(path, 'it is not a regular file')
     const exit = await flockInChild(path, fd)
     if (exit === EXIT_HELD) return { kind: 'held', fd }
     if (exit !== EXIT_REFUSED) throw noLock(path, `flock ended with ${exit}`)
