@@ -1,7 +1,9 @@
-/** Time as the library sees it, so that tests can hand in one of their own. */
+/** Time as the library sees it. Injected, so that tests can hold it, jump it and count on it. */
 export interface Clock {
-  /** Milliseconds of a clock that only goes forward, whatever happens to the time of day. */
+  /** Milliseconds since the Unix epoch; jumps when somebody sets the machine's clock. */
   now(): number
+  /** Milliseconds of a clock that only goes forward, whatever happens to the time of day. */
+  monotonic(): number
   /** Calls back once after `delayMs` (`Infinity`: never), without keeping the process alive; returns a function that takes it back. */
   setTimer(callback: () => void, delayMs: number): () => void
 }
@@ -10,7 +12,8 @@ export interface Clock {
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: Date.now,
+  monotonic: () => performance.now(),
   setTimer(callback, delayMs) {
     let timer: NodeJS.Timeout | undefined
     const wait = (leftMs: number) => {

@@ -1,6 +1,17 @@
 import type { EventEmitter } from 'node:events'
 import type { WalError } from './errors.js'
-import type { Chunk, Entry, EntryInput, EntryOptions, From, IndexRange, WalEvents, WalReader } from './types.js'
+import type {
+  Chunk,
+  Entry,
+  EntryInput,
+  EntryOptions,
+  From,
+  IndexRange,
+  SegmentInfo,
+  WalEvents,
+  WalReader,
+  WalStats,
+} from './types.js'
 
 /**
  * What the adapters (streams, consumers, transactions, rxjs) need of a log. It is all they may know: a log that keeps its
@@ -102,4 +113,25 @@ export interface AcceptBatchOptions {
   expectedLastIndex?: number
   /** 16 hex digits; marks every entry of the batch. */
   transactionId?: string
+}
+
+/** A log that keeps its entries itself: what the public `Wal` is made of, beside streams, consumers and transactions. */
+export interface StoredLog<T, In = T> extends Log<T, In> {
+  /** Accepts as `accept` does and resolves with the index once committed. Never throws synchronously. */
+  append(data: In, options?: AcceptOptions): Promise<number>
+  /** Accepts as `acceptBatch` does and resolves with the range once committed. Never throws synchronously. */
+  appendBatch(entries: readonly EntryInput<In>[], options?: AcceptBatchOptions): Promise<IndexRange>
+  get(index: number): Promise<Entry<T>>
+  getSync(index: number): Entry<T>
+  /** Everything accepted before the call is on stable storage once this resolves. */
+  sync(): Promise<void>
+  /** Seals the active segment; undefined when it held nothing. */
+  rotate(): Promise<SegmentInfo | undefined>
+  truncateBefore(index: number): Promise<void>
+  truncateAfter(index: number): Promise<void>
+  reset(nextIndex: number): Promise<void>
+  resume(): Promise<void>
+  segmentInfos(): SegmentInfo[]
+  stats(): Omit<WalStats, 'openTransactions' | 'consumers'>
+  close(): Promise<void>
 }

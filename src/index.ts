@@ -1,4 +1,5 @@
 export { bytes, json, text } from './codec/encoding.js'
 export { WalError, type WalErrorCode } from './errors.js'
+export { openWal } from './open.js'
 export { lines } from './streams/lines.js'
 export type * from './types.js'

@@ -82,14 +82,14 @@ class Transaction<In> implements WalTransaction<In> {
     this.#limits = limits
     this.#clock = clock
     this.#onEnd = onEnd
-    this.#deadline = clock.now() + limits.timeoutMs
+    this.#deadline = clock.monotonic() + limits.timeoutMs
     this.#cancelTimer = clock.setTimer(() => this.end('expired'), limits.timeoutMs)
   }
 
   /** `'committed'` from the moment the log has accepted the batch; how that ends is what `commit()` tells. */
   get state(): WalTransaction<In>['state'] {
     // A busy event loop may be late with the timer.
-    if (this.#state === 'pending' && this.#clock.now() >= this.#deadline) this.end('expired')
+    if (this.#state === 'pending' && this.#clock.monotonic() >= this.#deadline) this.end('expired')
     return this.#state
   }
 

@@ -1,0 +1,49 @@
+import { channel } from 'node:diagnostics_channel'
+import type { EventEmitter } from 'node:events'
+import type { WalEvents } from '../types.js'
+
+/**
+ * Tells the world what happened: the log's events and the diagnostics channels of the same names. Listeners run in a later turn,
+ * after the promises of what they are told about have settled, each on its own: what one throws is an uncaught exception of the
+ * program, and neither the log nor another listener sees it.
+ */
+export class Announcer {
+  readonly #events: EventEmitter<WalEvents>
+  readonly #directory: string
+
+  constructor(events: EventEmitter<WalEvents>, directory: string) {
+    this.#events = events
+    this.#directory = directory
+  }
+
+  announce<K extends keyof WalEvents>(name: K, ...payload: WalEvents[K]): void {
+    const listening = this.#events.listenerCount(name) > 0
+    const diagnostics = channel(`walrus:${name}`)
+    if (!listening && !diagnostics.hasSubscribers) return
+    process.nextTick(() => {
+      for (const listener of this.#events.rawListeners(name))
+        callApart(() => Reflect.apply(listener, this.#events, payload))
+      this.#publish(name, payload[0])
+    })
+  }
+
+  /** A channel without an event: `sync`, `recovery`. */
+  publish(name: string, payload: object): void {
+    this.#publish(name, payload)
+  }
+
+  #publish(name: string, payload: object | undefined): void {
+    const diagnostics = channel(`walrus:${name}`)
+    if (diagnostics.hasSubscribers) diagnostics.publish({ ...payload, directory: this.#directory })
+  }
+}
+
+function callApart(listener: () => unknown): void {
+  try {
+    listener()
+  } catch (error) {
+    setImmediate(() => {
+      throw error
+    })
+  }
+}

@@ -1,0 +1,348 @@
+import { ENDS_BATCH, EntryPositions, POSITION_MASK, rewindToBatch, type ScanState } from '../codec/memory.js'
+import type { CursorOptions, LogCursor } from '../contract.js'
+import { WalError } from '../errors.js'
+import { ScanFailure } from '../segments/scan.js'
+import type { Segment } from '../segments/segment.js'
+import { WINDOW_BYTES } from '../segments/window.js'
+import type { Chunk, Entry } from '../types.js'
+import { type ReadSide, truncatedBefore } from './read-side.js'
+import { lastIndexOf, type Piece } from './recent.js'
+
+/** Chunks are as large as what is read at a time, unless the reader asks for less. */
+const CHUNK_BYTES = WINDOW_BYTES
+
+/**
+ * The one cursor state machine: entries from files while it is behind, from memory once it follows, the same way in both. It
+ * stands at an index; what it holds beside that only saves work.
+ */
+export class FileCursor<T> implements LogCursor<T> {
+  readonly #side: ReadSide
+  readonly #options: CursorOptions<T>
+  readonly #decode: (bytes: Buffer, index: number) => T
+  readonly #onClose: (cursor: FileCursor<T>) => void
+  /** Last index it may hand out. */
+  readonly #to: number
+  #next: number
+  /** The log's first entry, whichever that is when it begins to read. */
+  #floating: boolean
+  /** Set while a `{ timestamp }` has to be found first. */
+  #seek: { timestamp: number; upTo: number } | undefined
+  #piece: Piece | undefined
+  /** Slot of the piece that comes next. */
+  #slot = 0
+  /** Where the file of `#segment` is read on, if the last piece came from there. */
+  #scan: ScanState | undefined
+  #segment: Segment | undefined
+  #caughtUp = false
+  #closed = false
+  /** What every further `next()` gets. */
+  #error: unknown
+  #hasError = false
+  #wake: (() => void) | undefined
+
+  constructor(side: ReadSide, options: CursorOptions<T>, start: CursorStart<T>) {
+    this.#side = side
+    this.#options = options
+    this.#decode = start.decode
+    this.#onClose = start.onClose
+    this.#next = start.index
+    this.#floating = start.floating
+    this.#seek = start.seek
+    const last = options.to ?? Infinity
+    this.#to = options.live ? last : Math.min(last, start.committedIndex)
+    if (options.live) side.liveCursors++
+  }
+
+  get nextIndex(): number {
+    return this.#floating ? Math.max(this.#next, this.#side.state.firstIndex) : this.#next
+  }
+
+  get caughtUp(): boolean {
+    return this.#caughtUp
+  }
+
+  async next(): Promise<Chunk<T> | undefined> {
+    if (this.#hasError) throw this.#error
+    try {
+      return await this.#advance()
+    } catch (error) {
+      this.#finish(error)
+      throw error
+    }
+  }
+
+  close(reason?: unknown): void {
+    if (this.#closed) return
+    if (reason !== undefined) {
+      this.#error = reason
+      this.#hasError = true
+    }
+    this.#release()
+  }
+
+  /** The log was cut at `index`: a cursor that has handed out more cannot go on. */
+  takenBack(index: number): void {
+    if (this.#closed) return
+    this.#piece = undefined
+    this.#scan = undefined
+    if (this.#next <= index + 1 || this.#floating) return
+    const message = `This cursor has handed out entries up to ${this.#next - 1}; those above ${index} were removed.`
+    const lost = { lost: 'after', firstIndex: index + 1, lastIndex: this.#next - 1 } as const
+    this.#finish(new WalError('WAL_TRUNCATED', message, lost))
+  }
+
+  async #advance(): Promise<Chunk<T> | undefined> {
+    if (this.#seek !== undefined) await this.#find(this.#seek)
+    for (;;) {
+      if (this.#hasError) throw this.#error
+      if (this.#closed) return undefined
+      const ready = this.#fromPiece()
+      if (ready !== undefined) return ready
+      if (this.#next > this.#to) return this.#end()
+      this.#settleStart()
+      const { state } = this.#side
+      if (state.isClosed) return this.#endByClose()
+      if (this.#next <= state.committedIndex) await this.#load()
+      else if (state.failure !== undefined) throw state.failure
+      else if (this.#options.live) await this.#waitForMore()
+      else return this.#end()
+    }
+  }
+
+  /** Fixes where `'start'` is, and fails when the next entry was removed. */
+  #settleStart(): void {
+    const { firstIndex } = this.#side.state
+    if (this.#next >= firstIndex) return
+    if (!this.#floating) throw truncatedBefore(this.#next, firstIndex)
+    this.#next = firstIndex
+  }
+
+  #end(): undefined {
+    if (this.#options.live) this.#reachEnd()
+    this.#release()
+    return undefined
+  }
+
+  #endByClose(): undefined {
+    this.#release()
+    if (this.#options.live) return undefined
+    throw new WalError(
+      'WAL_CLOSED',
+      `The log in ${this.#side.state.directory} was closed before this reader had read ${this.#to}.`,
+    )
+  }
+
+  // ---- what is in hand
+
+  /** The next chunk of the piece in hand, as large as the reader may be given and ending with a batch where possible. */
+  #fromPiece(): Chunk<T> | undefined {
+    const piece = this.#piece
+    if (piece === undefined) return undefined
+    const available = Math.min(
+      piece.found.count,
+      this.#to - piece.firstIndex + 1,
+      this.#side.state.committedIndex - piece.firstIndex + 1,
+    )
+    if (this.#slot >= available) {
+      this.#piece = undefined
+      return undefined
+    }
+    const from = this.#slot
+    const to = this.#sliceEnd(piece, from, available)
+    const firstIndex = piece.firstIndex + from
+    const entries = this.#side.state.format.materialize(piece.window, piece.found, { from, to, firstIndex })
+    this.#slot = to
+    this.#next = piece.firstIndex + to
+    this.#floating = false
+    const chunk = this.#prepare(entries, firstIndex)
+    if (this.#next > this.#side.state.committedIndex) this.#reachEnd()
+    return chunk
+  }
+
+  #sliceEnd(piece: Piece, from: number, available: number): number {
+    const maxBytes = this.#options.chunkMaxBytes ?? CHUNK_BYTES
+    const maxEntries = this.#options.chunkMaxEntries ?? Infinity
+    const { slots } = piece.found
+    const start = slots[from]! & POSITION_MASK
+    const fits = (to: number) => {
+      const end = to < piece.found.count ? slots[to]! & POSITION_MASK : piece.window.length
+      return to - from <= maxEntries && end - start <= maxBytes
+    }
+    if (fits(available)) return available
+    let lastBatchEnd = 0
+    let to = from + 1
+    for (; to < available; to++) {
+      if ((slots[to - 1]! & ENDS_BATCH) !== 0) lastBatchEnd = to
+      if (!fits(to + 1)) break
+    }
+    if ((slots[to - 1]! & ENDS_BATCH) !== 0) return to
+    return lastBatchEnd > from ? lastBatchEnd : to
+  }
+
+  #prepare(entries: Entry<Buffer>[], firstIndex: number): Chunk<T> {
+    const { filter, copy } = this.#options
+    const lastIndex = firstIndex + entries.length - 1
+    let kept = entries as unknown as Entry<T>[]
+    for (const entry of entries) {
+      if (copy) entry.data = Buffer.from(entry.data)
+      ;(entry as unknown as Entry<T>).data = this.#decode(entry.data, entry.index)
+    }
+    if (filter !== undefined) kept = kept.filter(filter)
+    return Object.assign(kept, { firstIndex, lastIndex })
+  }
+
+  // ---- getting more
+
+  /** Takes the next piece from memory or reads it; there is at least one committed entry ahead. */
+  async #load(): Promise<void> {
+    const recent = this.#side.recent.find(this.#next)
+    if (recent !== undefined) {
+      this.#scan = undefined
+      this.#take(recent)
+      return
+    }
+    if (this.#caughtUp) this.#fallBehind()
+    const segment = this.#side.segmentOf(this.#next)
+    try {
+      await this.#read(segment)
+    } catch (error) {
+      throw this.#side.explain(error, segment, this.#next)
+    }
+  }
+
+  async #read(segment: Segment): Promise<void> {
+    if (this.#segment !== segment || this.#scan === undefined || this.#scan.index > this.#next) {
+      this.#segment = segment
+      this.#scan = await this.#side.scanFrom(segment, this.#next)
+    }
+    const scan = this.#scan
+    scan.limit = segment.end.offset
+    const found = new EntryPositions()
+    let wanted = WINDOW_BYTES
+    while (found.count === 0 && !this.#closed) {
+      const { offset } = scan
+      if (offset >= scan.limit) throw new Error(`${segment.path} ends before entry ${this.#next}`)
+      const window = await this.#side.readWindow(segment, { offset, length: Math.min(wanted, scan.limit - offset) })
+      const firstIndex = scan.index
+      const stop = this.#side.state.format.scan(window, scan, found)
+      if (stop.kind === 'bad' || stop.kind === 'unsupported') throw new ScanFailure(segment, stop)
+      // A batch that the window cuts in two is left for the next one, unless it fills this one alone.
+      if (stop.kind === 'more' && scan.remaining > 0 && scan.batch.found > 0) rewindToBatch(scan, found)
+      if (found.count > 0) this.#take({ window, found, firstIndex })
+      else if (stop.kind === 'more')
+        wanted = grow(wanted, stop.need, window.length < Math.min(wanted, scan.limit - offset), segment)
+    }
+  }
+
+  #take(piece: Piece): void {
+    if (lastIndexOf(piece) < this.#next) return
+    this.#piece = piece
+    this.#slot = Math.max(0, this.#next - piece.firstIndex)
+  }
+
+  async #waitForMore(): Promise<void> {
+    this.#reachEnd()
+    await new Promise<void>(resolve => {
+      this.#wake = resolve
+      const { state } = this.#side
+      // What follows from the callbacks above may have happened already.
+      if (this.#closed || this.#next <= state.committedIndex || state.isClosed || state.failure !== undefined) resolve()
+      else this.#forget = this.#side.onceChanged(resolve)
+    })
+    this.#forget?.()
+    this.#forget = undefined
+    this.#wake = undefined
+  }
+
+  #forget: (() => void) | undefined
+
+  #reachEnd(): void {
+    if (this.#caughtUp) return
+    this.#caughtUp = true
+    this.#options.onCaughtUp?.(this.#next - 1)
+  }
+
+  #fallBehind(): void {
+    this.#caughtUp = false
+    this.#options.onFellBehind?.(this.#next - 1)
+  }
+
+  // ---- { timestamp }
+
+  /** The lowest index whose timestamp is not below the one asked for: segments say their range, so only one is read through. */
+  async #find(seek: { timestamp: number; upTo: number }): Promise<void> {
+    const { timestamp, upTo } = seek
+    for (const segment of this.#side.state.segments) {
+      if (segment.isEmpty || segment.firstIndex > upTo || segment.end.maxTimestamp < timestamp) continue
+      const index = await this.#findIn(segment, seek)
+      if (index === undefined) continue
+      this.#next = index
+      this.#seek = undefined
+      return
+    }
+    this.#next = upTo + 1
+    this.#seek = undefined
+  }
+
+  async #findIn(
+    segment: Segment,
+    { timestamp, upTo }: { timestamp: number; upTo: number },
+  ): Promise<number | undefined> {
+    const from = Math.max(segment.firstIndex, this.#side.state.firstIndex)
+    const walk = new FileCursor<Buffer>(
+      this.#side,
+      { live: false, to: Math.min(segment.lastIndex, upTo) },
+      {
+        index: from,
+        floating: true,
+        seek: undefined,
+        committedIndex: upTo,
+        decode: bytes => bytes,
+        onClose: () => undefined,
+      },
+    )
+    for (;;) {
+      const chunk = await walk.next()
+      if (chunk === undefined) return undefined
+      const hit = chunk.find(entry => entry.timestamp >= timestamp)
+      if (hit === undefined) continue
+      walk.close()
+      return hit.index
+    }
+  }
+
+  // ---- the end
+
+  #finish(error: unknown): void {
+    this.#error = error
+    this.#hasError = true
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#piece = undefined
+    this.#scan = undefined
+    if (this.#options.live) this.#side.liveCursors--
+    this.#onClose(this)
+    this.#wake?.()
+  }
+}
+
+export interface CursorStart<T> {
+  /** First index to hand out, as of now. */
+  index: number
+  /** `'start'`: the log's first entry, also when that moves before the first read. */
+  floating: boolean
+  seek: { timestamp: number; upTo: number } | undefined
+  committedIndex: number
+  decode: (bytes: Buffer, index: number) => T
+  onClose: (cursor: FileCursor<T>) => void
+}
+
+/** How much to read when a window held no whole entry. A file that gives less than is written in it has been cut. */
+function grow(wanted: number, need: number, isShort: boolean, segment: Segment): number {
+  if (isShort) throw new ScanFailure(segment, { kind: 'more', need })
+  return Math.max(wanted, need)
+}

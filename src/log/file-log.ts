@@ -1,0 +1,466 @@
+import type { EventEmitter } from 'node:events'
+import type { Clock } from '../clock.js'
+import { decodeData, encodeData } from '../codec/encoding.js'
+import { allocateMemory, EntryPositions } from '../codec/memory.js'
+import type { AcceptBatchOptions, AcceptOptions, CursorOptions, LogCursor, LogStatus, StoredLog } from '../contract.js'
+import { WalError } from '../errors.js'
+import type { FileSystem } from '../file-system/types.js'
+import type { ResolvedOptions } from '../options.js'
+import type { Segment } from '../segments/segment.js'
+import type { SegmentStore } from '../segments/segment-store.js'
+import type {
+  Encoding,
+  Entry,
+  EntryInput,
+  EntryOptions,
+  From,
+  IndexRange,
+  SegmentInfo,
+  WalEvents,
+  WalStats,
+} from '../types.js'
+import { Admission } from './admission.js'
+import { Announcer } from './announcer.js'
+import { Committer } from './committer.js'
+import { FileCursor } from './cursor.js'
+import type { PendingCommit } from './pending-commit.js'
+import { extendOffsets, type ReadableState, ReadSide, truncatedBefore } from './read-side.js'
+import { startRotation } from './rotation.js'
+
+export interface FileLogParts<In, Out> {
+  fs: FileSystem
+  clock: Clock
+  store: SegmentStore
+  options: ResolvedOptions<In, Out>
+  /** Frees what the opening took beside the files: the lock. */
+  release: () => Promise<void>
+  /** Where the log's events are emitted. */
+  events: EventEmitter<WalEvents>
+}
+
+/** A log in a directory of this machine. */
+export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
+  readonly directory: string
+  readonly events: EventEmitter<WalEvents>
+  readonly announcer: Announcer
+  readonly #encoding: Encoding<In, Out>
+  readonly #store: SegmentStore
+  readonly #committer: Committer
+  readonly #admission: Admission
+  readonly #side: ReadSide
+  readonly #cursors = new Set<FileCursor<Out>>()
+  readonly #endListeners = new Set<(error: WalError | undefined) => void>()
+  readonly #syncIsLax: boolean
+  readonly #release: () => Promise<void>
+  readonly #stopRotation: () => void
+  #ended = false
+  #closing: Promise<void> | undefined
+
+  constructor({ fs, clock, store, options, release, events }: FileLogParts<In, Out>) {
+    this.directory = store.directory
+    this.events = events
+    this.#encoding = options.encoding
+    this.#store = store
+    this.#release = release
+    this.#syncIsLax = options.sync.kind === 'never'
+    this.announcer = new Announcer(events, store.directory)
+    this.#side = new ReadSide(fs, this)
+    const { sync, highWaterMark, rotation } = options
+    const onCommitted = (commit: PendingCommit, start: number) => this.#committed(commit, start)
+    const onChange = () => this.#changed()
+    this.#committer = new Committer({
+      store,
+      clock,
+      sync,
+      highWaterMark,
+      announcer: this.announcer,
+      onCommitted,
+      onChange,
+    })
+    this.#admission = this.#openAdmission(clock, options)
+    this.#committer.attach(this.#admission)
+    this.#stopRotation = startRotation(rotation, {
+      clock,
+      events,
+      active: () => store.active,
+      rotate: () => this.rotate(),
+    })
+  }
+
+  #openAdmission(clock: Clock, options: ResolvedOptions<In, Out>): Admission {
+    const { active, format } = this.#store
+    const limits = { ...options, segmentMaxEntries: options.rotation.maxEntries ?? Infinity }
+    const fill = { bytes: active.end.offset - active.contentStart, entries: active.lastIndex - active.firstIndex + 1 }
+    const onOpen = (commit: PendingCommit) => this.#committer.enqueue(commit)
+    const admission = new Admission(format, limits, clock, {
+      lastIndex: active.lastIndex,
+      lastTerm: active.end.lastTerm,
+      fill,
+      onOpen,
+    })
+    // Entries above the active segment's own limits could not be told from damage when it is read.
+    if (this.#store.limitsGrew) admission.rotate()
+    return admission
+  }
+
+  // ---- where the log stands
+
+  get format() {
+    return this.#store.format
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#store.segments
+  }
+
+  get firstIndex(): number {
+    return this.#store.firstIndex
+  }
+
+  get lastIndex(): number {
+    return this.#committer.lastIndex
+  }
+
+  get committedIndex(): number {
+    return this.#committer.committedIndex
+  }
+
+  get durableIndex(): number {
+    return this.#committer.durableIndex
+  }
+
+  get status(): LogStatus {
+    return this.#committer.status
+  }
+
+  get failure(): WalError | undefined {
+    return this.#committer.failure
+  }
+
+  get isClosed(): boolean {
+    return this.status === 'closed' || this.status === 'closing'
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.#committer.backlog.isAboveMark
+  }
+
+  // ---- writing
+
+  encode(data: In): Uint8Array {
+    const payload = encodeData(this.#encoding, data)
+    this.#admission.assertEntryFits(payload)
+    return payload.slice()
+  }
+
+  accept(data: In, options?: AcceptOptions): number {
+    this.#acceptOne(data, options)
+    return this.#admission.lastIndex
+  }
+
+  /** Accepts one entry; resolves with its index once committed. Never throws synchronously. */
+  append(data: In, options?: AcceptOptions): Promise<number> {
+    try {
+      const commit = this.#acceptOne(data, options)
+      const index = this.#admission.lastIndex
+      return new Promise((resolve, reject) => commit.await(index, resolve, reject))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  acceptBatch(entries: readonly EntryInput<In>[], options?: AcceptBatchOptions): IndexRange {
+    return this.#acceptMany(this.#encodeAll(entries), entries, options).range
+  }
+
+  acceptEncoded(entries: readonly EntryInput<Uint8Array>[], options?: AcceptBatchOptions): IndexRange {
+    return this.#acceptMany(payloadsOf(entries), entries, options).range
+  }
+
+  /** As `acceptBatch`; resolves once committed. Never throws synchronously. */
+  appendBatch(entries: readonly EntryInput<In>[], options?: AcceptBatchOptions): Promise<IndexRange> {
+    try {
+      const { commit, range } = this.#acceptMany(this.#encodeAll(entries), entries, options)
+      if (commit === undefined) return Promise.resolve(range)
+      return new Promise((resolve, reject) => commit.await(range, resolve, reject))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #acceptOne(data: In, options: AcceptOptions | undefined): PendingCommit {
+    this.#committer.assertAccepting()
+    const payload = encodeData(this.#encoding, data)
+    // The encoder is the user's code: it may have appended, or closed the log.
+    this.#committer.assertAccepting()
+    if (options?.expectedLastIndex !== undefined) this.#assertExpected(options.expectedLastIndex)
+    const before = this.#admission.filling
+    const end = before?.end ?? 0
+    const commit = this.#admission.one(payload, options)
+    this.#committer.backlog.add(commit.end - (commit === before ? end : 0), 1)
+    return commit
+  }
+
+  #acceptMany(
+    payloads: Uint8Array[],
+    options: readonly EntryOptions[],
+    given: AcceptBatchOptions = {},
+  ): { commit?: PendingCommit; range: IndexRange } {
+    this.#committer.assertAccepting()
+    if (given.expectedLastIndex !== undefined) this.#assertExpected(given.expectedLastIndex)
+    const firstIndex = this.#admission.lastIndex + 1
+    if (payloads.length === 0) return { range: { firstIndex, lastIndex: firstIndex - 1, count: 0 } }
+    const before = this.#admission.filling
+    const end = before?.end ?? 0
+    const commit = this.#admission.batch(payloads, options, given.transactionId)
+    this.#committer.backlog.add(commit.end - (commit === before ? end : 0), payloads.length)
+    return { commit, range: { firstIndex, lastIndex: this.#admission.lastIndex, count: payloads.length } }
+  }
+
+  /** All data are encoded before anything is accepted: one that cannot be refuses the whole batch. */
+  #encodeAll(entries: readonly EntryInput<In>[]): Uint8Array[] {
+    this.#committer.assertAccepting()
+    return Array.from(entries, ({ data }) => {
+      const payload = encodeData(this.#encoding, data)
+      this.#admission.assertEntryFits(payload)
+      return payload
+    })
+  }
+
+  #assertExpected(expected: number): void {
+    const { lastIndex } = this
+    if (typeof expected !== 'number') throw new TypeError(`expectedLastIndex must be a number, got ${typeof expected}`)
+    if (expected === lastIndex) return
+    const message = `expectedLastIndex is ${expected}, but the last index is ${lastIndex}. Nothing was accepted.`
+    throw new WalError('WAL_WRONG_EXPECTED_INDEX', message, { lastIndex })
+  }
+
+  // ---- waiting
+
+  committed(index: number): Promise<void> {
+    if (index <= this.committedIndex) return Promise.resolve()
+    const commit = this.#committer.pendingCommitOf(index)
+    return commit === undefined ? Promise.reject(this.#neverComes(index)) : commit.done(index)
+  }
+
+  async durable(index: number): Promise<void> {
+    if (index <= this.durableIndex) return
+    await this.committed(index)
+    if (index > this.durableIndex) await this.#committer.sync()
+  }
+
+  drained(): Promise<void> {
+    return this.#committer.drained()
+  }
+
+  settled(): Promise<void> {
+    return this.#syncIsLax ? this.#committer.between(() => Promise.resolve()) : this.sync()
+  }
+
+  sync(): Promise<void> {
+    return this.#committer.sync()
+  }
+
+  #neverComes(index: number): WalError {
+    const { failure, lastIndex } = this
+    if (failure !== undefined) return failure
+    if (this.isClosed) return new WalError('WAL_CLOSED', `The log in ${this.directory} is closed.`)
+    return new WalError('WAL_INDEX_OUT_OF_RANGE', `No entry ${index} was accepted; the last one is ${lastIndex}.`, {
+      index,
+      lastIndex,
+    })
+  }
+
+  onEnd(listener: (error: WalError | undefined) => void): () => void {
+    if (this.#ended) queueMicrotask(() => listener(this.failure))
+    else this.#endListeners.add(listener)
+    return () => this.#endListeners.delete(listener)
+  }
+
+  // ---- reading
+
+  async get(index: number): Promise<Entry<Out>> {
+    return this.#decoded(await this.#side.get(index))
+  }
+
+  getSync(index: number): Entry<Out> {
+    return this.#decoded(this.#side.getSync(index))
+  }
+
+  cursor(options: CursorOptions<Out> = { live: false }): LogCursor<Out> {
+    if (this.isClosed) throw new WalError('WAL_CLOSED', `The log in ${this.directory} is closed.`)
+    const start = this.#startOf(options.from ?? 'start')
+    const cursor = new FileCursor<Out>(this.#side, options, {
+      ...start,
+      committedIndex: this.committedIndex,
+      decode: (stored, index) => decodeData(this.#encoding, stored, index),
+      onClose: closed => this.#cursors.delete(closed),
+    })
+    this.#cursors.add(cursor)
+    return cursor
+  }
+
+  #startOf(from: From) {
+    const { firstIndex, committedIndex, lastIndex } = this
+    if (from === 'start') return { index: firstIndex, floating: true, seek: undefined }
+    if (from === 'end') return { index: committedIndex + 1, floating: false, seek: undefined }
+    if (typeof from === 'object') {
+      const timestamp = typeof from.timestamp === 'number' ? from.timestamp : from.timestamp.getTime()
+      return { index: firstIndex, floating: true, seek: { timestamp, upTo: committedIndex } }
+    }
+    if (from >= 1 && from < firstIndex) throw truncatedBefore(from, firstIndex)
+    if (Number.isSafeInteger(from) && from >= 1 && from <= lastIndex + 1)
+      return { index: from, floating: false, seek: undefined }
+    const message = `from is ${from}, but the log has the entries ${firstIndex} to ${lastIndex}.`
+    throw new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index: from, firstIndex, lastIndex })
+  }
+
+  #decoded(entry: Entry<Buffer>): Entry<Out> {
+    const decoded = entry as unknown as Entry<Out>
+    decoded.data = decodeData(this.#encoding, entry.data, entry.index)
+    return decoded
+  }
+
+  // ---- the log as a whole
+
+  segmentInfos(): SegmentInfo[] {
+    return this.#store.segments.map(segment => segment.info())
+  }
+
+  stats(): Omit<WalStats, 'openTransactions' | 'consumers'> {
+    const committer = this.#committer
+    let usedBytes = 0
+    for (const segment of this.#store.segments) usedBytes += segment.end.offset
+    return {
+      ...committer.statistics.snapshot(),
+      pendingBytes: committer.backlog.bytes,
+      pendingEntries: committer.backlog.entries,
+      segments: this.#store.segments.length,
+      usedBytes,
+      cursors: this.#cursors.size,
+      io: 'buffered',
+    }
+  }
+
+  /** Seals the active segment; resolves with what was sealed, or undefined when it held nothing. */
+  async rotate(): Promise<SegmentInfo | undefined> {
+    this.#committer.assertAccepting()
+    let sealed: Segment | undefined
+    const done = this.#committer.between(async () => {
+      sealed = (await this.#committer.rotate())?.sealed
+    })
+    this.#admission.startedSegment()
+    await done
+    return sealed?.info()
+  }
+
+  async truncateBefore(index: number): Promise<void> {
+    const { lastIndex } = this
+    if (this.status !== 'paused') this.#committer.assertAccepting()
+    if (!Number.isSafeInteger(index) || index > lastIndex + 1) throw this.#cannotCut('truncateBefore', index)
+    await this.#committer.evenPaused(async () => {
+      if (index <= this.firstIndex) return
+      this.#removed(await this.#store.truncateBefore(index))
+      this.announcer.announce('truncate', { firstIndex: this.firstIndex, lastIndex: this.lastIndex, side: 'before' })
+    })
+  }
+
+  async truncateAfter(index: number): Promise<void> {
+    this.#committer.assertAccepting()
+    const { firstIndex, lastIndex } = this
+    if (!Number.isSafeInteger(index) || index > lastIndex || index < firstIndex - 1)
+      throw this.#cannotCut('truncateAfter', index)
+    if (index === lastIndex) return this.#committer.between(() => Promise.resolve())
+    await this.#takeBack(index, 'after', () => this.#store.truncateAfter(index))
+  }
+
+  async reset(nextIndex: number): Promise<void> {
+    this.#committer.assertAccepting()
+    if (!Number.isSafeInteger(nextIndex) || nextIndex < 1) throw this.#cannotCut('reset', nextIndex)
+    await this.#takeBack(nextIndex - 1, 'reset', () => this.#store.reset(nextIndex))
+  }
+
+  async #takeBack(lastIndex: number, side: 'after' | 'reset', cut: () => Promise<Segment[]>): Promise<void> {
+    const done = this.#committer.takeBack(lastIndex, async () => {
+      this.#side.recent.clear()
+      this.#removed(await cut())
+      this.#admission.lastTerm = this.#store.active.end.lastTerm
+      this.announcer.announce('truncate', { firstIndex: this.firstIndex, lastIndex, side })
+      await this.#store.publishMark(lastIndex, true)
+    })
+    for (const cursor of [...this.#cursors]) cursor.takenBack(lastIndex)
+    await done
+  }
+
+  #removed(segments: readonly Segment[]): void {
+    this.#side.forget(segments)
+    for (const segment of segments) this.announcer.announce('remove', { segment: segment.info(), reason: 'truncate' })
+    this.#side.changed()
+  }
+
+  #cannotCut(call: string, index: number): WalError {
+    const { firstIndex, lastIndex } = this
+    const message = `${call}(${index}) is outside of the log, which has the entries ${firstIndex} to ${lastIndex}.`
+    return new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index, firstIndex, lastIndex })
+  }
+
+  resume(): Promise<void> {
+    return this.#committer.resume()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#stopRotation()
+    try {
+      await this.#committer.close()
+    } finally {
+      for (const cursor of [...this.#cursors]) if (this.failure !== undefined) cursor.close(this.failure)
+      this.#side.close()
+      this.#end()
+      await this.#release()
+      this.announcer.announce('close')
+    }
+  }
+
+  // ---- what follows from a commit
+
+  #committed(commit: PendingCommit, start: number): void {
+    const { active } = this.#store
+    if (start === active.contentStart) this.#beginTable(active)
+    extendOffsets(active, this.format, commit.offsets, start - commit.start)
+    if (this.#side.liveCursors === 0) return
+    const bytes = commit.memory.bytes.subarray(commit.start, commit.end)
+    const memory = allocateMemory(bytes.length)
+    memory.bytes.set(bytes)
+    const window = { ...memory, start, length: bytes.length }
+    this.#side.recent.add({ window, found: commit.offsets.compact(commit.start), firstIndex: commit.firstIndex })
+  }
+
+  /** A segment's offset table grows with it from its first commit; that of the one before may be dropped from now on. */
+  #beginTable(active: Segment): void {
+    active.offsets = new EntryPositions(1024)
+    const before = this.#store.segments.at(-2)
+    if (before !== undefined) this.#side.sealed(before)
+  }
+
+  #changed(): void {
+    if (this.status === 'failed' || this.status === 'closing') this.#end()
+    this.#side.changed()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    const listeners = [...this.#endListeners]
+    this.#endListeners.clear()
+    for (const listener of listeners) listener(this.failure)
+  }
+}
+
+function payloadsOf(entries: readonly EntryInput<Uint8Array>[]): Uint8Array[] {
+  return Array.from(entries, entry => entry.data)
+}

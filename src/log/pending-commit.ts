@@ -1,0 +1,99 @@
+import { EntryPositions, type Memory } from '../codec/memory.js'
+import type { IndexRange } from '../types.js'
+import { type Deferred, deferred } from './deferred.js'
+
+type Settle<T> = (value: T) => void
+type Reject = (reason: unknown) => void
+
+/** Entries accepted and not committed, laid out as they will be written, with everybody who waits for them. */
+export class PendingCommit {
+  readonly memory: Memory
+  /** Position of the commit in `memory`; its frame fills the bytes up to the first entry. */
+  readonly start: number
+  /** Behind the last entry. */
+  end: number
+  readonly firstIndex: number
+  count = 0
+  minTimestamp = Infinity
+  maxTimestamp = -Infinity
+  lastTerm: number
+  /** Positions of the entries in `memory`. */
+  readonly offsets = new EntryPositions()
+  /** It belongs into a new segment: the one before is full, or somebody asked for a rotation. */
+  readonly rotateBefore: boolean
+  /** When its first entry was accepted, by the monotonic clock. */
+  readonly acceptedAt: number
+  // Three parallel lists rather than a list of objects: one entry each per awaited append.
+  readonly #resolves: (Settle<number> | Settle<IndexRange>)[] = []
+  readonly #rejects: Reject[] = []
+  readonly #values: (number | IndexRange)[] = []
+  #shared: Deferred<void> | undefined
+  /** Highest index somebody waits for through the shared promise. */
+  #sharedUpTo = 0
+
+  constructor(
+    memory: Memory,
+    prefix: number,
+    from: { firstIndex: number; lastTerm: number; rotateBefore: boolean; acceptedAt: number },
+  ) {
+    this.memory = memory
+    this.start = 0
+    this.end = prefix
+    this.firstIndex = from.firstIndex
+    this.lastTerm = from.lastTerm
+    this.rotateBefore = from.rotateBefore
+    this.acceptedAt = from.acceptedAt
+  }
+
+  get lastIndex(): number {
+    return this.firstIndex + this.count - 1
+  }
+
+  /** Registers somebody who waits for one entry (its index) or a batch (its range). */
+  await<V extends number | IndexRange>(value: V, resolve: Settle<V>, reject: Reject): void {
+    this.#resolves.push(resolve as Settle<number>)
+    this.#rejects.push(reject)
+    this.#values.push(value)
+  }
+
+  /** One promise for all who only want to know that the commit is done. */
+  done(index: number): Promise<void> {
+    this.#shared ??= deferred()
+    this.#sharedUpTo = Math.max(this.#sharedUpTo, index)
+    return this.#shared.promise
+  }
+
+  resolve(): void {
+    const values = this.#values
+    for (let i = 0; i < values.length; i++) (this.#resolves[i] as Settle<number | IndexRange>)(values[i]!)
+    this.#shared?.resolve()
+    this.#clear()
+  }
+
+  reject(reason: unknown): void {
+    for (const reject of this.#rejects) reject(reason)
+    this.#shared?.reject(reason)
+    this.#clear()
+  }
+
+  /**
+   * Rejects those who wait for something above `index`, which was taken back before it was committed. Of the shared promise all
+   * are rejected as soon as one of them is concerned: better to be told to look again than that a lost entry was committed.
+   */
+  rejectAbove(index: number, reason: unknown): void {
+    for (let i = this.#values.length - 1; i >= 0; i--) {
+      const value = this.#values[i]!
+      if ((typeof value === 'number' ? value : value.lastIndex) <= index) continue
+      this.#rejects[i]!(reason)
+      for (const list of [this.#resolves, this.#rejects, this.#values]) list.splice(i, 1)
+    }
+    if (this.#sharedUpTo <= index) return
+    this.#shared?.reject(reason)
+    this.#shared = undefined
+  }
+
+  #clear(): void {
+    this.#resolves.length = this.#rejects.length = this.#values.length = 0
+    this.#shared = undefined
+  }
+}

@@ -1,0 +1,278 @@
+import type { Format } from '../codec/format.js'
+import { EntryPositions, POSITION_MASK, type ScanState, startScan } from '../codec/memory.js'
+import { WalError } from '../errors.js'
+import { isMissing } from '../file-system/errno.js'
+import { ioError } from '../file-system/io-error.js'
+import type { FileSystem } from '../file-system/types.js'
+import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
+import { findSegment, type Segment } from '../segments/segment.js'
+import { drive, driveSync, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
+import type { Entry } from '../types.js'
+import { type Piece, RecentCommits } from './recent.js'
+import { SegmentFiles } from './segment-files.js'
+
+/** What readers must know of the log they read; the writer and the follower each have theirs. */
+export interface ReadableState {
+  readonly directory: string
+  readonly format: Format
+  /** The chain, oldest first. */
+  readonly segments: readonly Segment[]
+  readonly firstIndex: number
+  readonly lastIndex: number
+  readonly committedIndex: number
+  /** Set when what lies beyond the durable entries is in doubt. */
+  readonly failure: WalError | undefined
+  readonly isClosed: boolean
+}
+
+/** How much of the last commits is kept for cursors that follow the log. */
+const RECENT_BYTES = 4 << 20
+/** How much memory the offset tables of sealed segments may take; they are built anew when they are needed again. */
+const OFFSET_TABLES_BYTES = 32 << 20
+
+/** Reading by index and by position: what `get` and all cursors of a log share. */
+export class ReadSide {
+  readonly state: ReadableState
+  readonly recent = new RecentCommits(RECENT_BYTES)
+  readonly #files: SegmentFiles
+  /** Offset tables being built, so that many who need one build it once. */
+  readonly #building = new Map<Segment, Promise<void>>()
+  /** Sealed segments with an offset table, in the order of last use. */
+  readonly #tables = new Set<Segment>()
+  #lastTable: Segment | undefined
+  readonly #waiters = new Set<() => void>()
+  /** Cursors that follow the log and would read the next commit from memory. */
+  liveCursors = 0
+
+  constructor(fs: FileSystem, state: ReadableState) {
+    this.state = state
+    this.#files = new SegmentFiles(fs)
+  }
+
+  /** Calls back once at the next change of the log; returns a function that takes the wish back. */
+  onceChanged(callback: () => void): () => void {
+    this.#waiters.add(callback)
+    return () => this.#waiters.delete(callback)
+  }
+
+  /** Wakes everybody who waits for a change. */
+  changed(): void {
+    if (this.#waiters.size === 0) return
+    const waiting = [...this.#waiters]
+    this.#waiters.clear()
+    for (const wake of waiting) wake()
+  }
+
+  forget(segments: readonly Segment[]): void {
+    for (const segment of segments) {
+      this.#files.forget(segment)
+      this.#tables.delete(segment)
+    }
+  }
+
+  close(): void {
+    this.#files.close()
+    this.recent.clear()
+    this.changed()
+  }
+
+  /** Throws what reading `index` gets when there is no such entry (yet, or any more). */
+  assertReadable(index: number): void {
+    const { firstIndex, lastIndex, committedIndex, failure, directory } = this.state
+    if (typeof index !== 'number') throw new TypeError(`An index must be a number, got ${typeof index}`)
+    if (this.state.isClosed) throw new WalError('WAL_CLOSED', `The log in ${directory} is closed.`)
+    const range = { index, firstIndex, lastIndex: committedIndex }
+    if (!Number.isSafeInteger(index) || index < 1)
+      throw outOfRange(`Indexes are integers from 1 on, got ${index}.`, range)
+    if (index < firstIndex) throw truncatedBefore(index, firstIndex)
+    if (index <= committedIndex) return
+    if (failure !== undefined) throw failure
+    if (index <= lastIndex)
+      throw outOfRange(`Entry ${index} is accepted, not yet committed. Wait with waitForCommit(${index}).`, range)
+    throw outOfRange(`There is no entry ${index}; the last one is ${lastIndex}.`, range)
+  }
+
+  async get(index: number): Promise<Entry<Buffer>> {
+    this.assertReadable(index)
+    const segment = this.segmentOf(index)
+    try {
+      await this.#ensureOffsets(segment)
+      return this.#own(
+        segment,
+        index,
+        await this.#files.using(segment, file => drive(file, this.#walkEntry(segment, index))),
+      )
+    } catch (error) {
+      throw this.explain(error, segment, index)
+    }
+  }
+
+  getSync(index: number): Entry<Buffer> {
+    this.assertReadable(index)
+    const segment = this.segmentOf(index)
+    try {
+      return this.#files.usingSync(segment, file => {
+        if (segment.offsets === undefined) driveSync(file, this.#walkAllOffsets(segment))
+        this.#touchTable(segment)
+        return this.#own(segment, index, driveSync(file, this.#walkEntry(segment, index)))
+      })
+    } catch (error) {
+      throw this.explain(error, segment, index)
+    }
+  }
+
+  segmentOf(index: number): Segment {
+    const segment = findSegment(this.state.segments, index)
+    if (segment === undefined) throw new Error(`No segment holds entry ${index}, which is within the log's range`)
+    return segment
+  }
+
+  /** A walk that begins at the commit which holds `index`. */
+  async scanFrom(segment: Segment, index: number): Promise<ScanState> {
+    if (index === segment.firstIndex) return startSegmentScan(this.state.format, segment)
+    await this.#ensureOffsets(segment)
+    const { slots } = segment.offsets!
+    let at = index - segment.firstIndex
+    while (slots[at]! >= 0) at--
+    const { format } = this.state
+    return startScan({
+      binding: format.bind(segment.header),
+      maxEntryBytes: segment.header.maxEntryBytes,
+      offset: offsetAt(slots[at]!, format) - format.commitPrefixBytes,
+      limit: segment.end.offset,
+      index: segment.firstIndex + at,
+      previousCrc: at === 0 ? (segment.header.predecessor?.commitCrc ?? 0) : undefined,
+    })
+  }
+
+  readWindow(segment: Segment, request: WindowRequest): Promise<Piece['window']> {
+    return this.#files.using(segment, file => readWindow(file, request))
+  }
+
+  /** What an error met while reading `index` means to the reader. */
+  explain(error: unknown, segment: Segment, index: number): unknown {
+    const { firstIndex } = this.state
+    if (error instanceof ScanFailure) return scanError(error, index)
+    if (error instanceof WalError) return error
+    if (index < firstIndex) return truncatedBefore(index, firstIndex)
+    if (isMissing(error)) {
+      const message = `${segment.path} is gone, though the log was not told to remove it. Restore the file, or see repairWal.`
+      const range = { firstIndex: segment.firstIndex, lastIndex: segment.lastIndex }
+      return new WalError('WAL_CORRUPT', message, { kind: 'missing', cause: error, segment: segment.path, ...range })
+    }
+    return ioError('reading', segment.path, error)
+  }
+
+  async #ensureOffsets(segment: Segment): Promise<void> {
+    this.#touchTable(segment)
+    if (segment.offsets !== undefined) return
+    let building = this.#building.get(segment)
+    if (building === undefined) {
+      building = this.#files
+        .using(segment, file => drive(file, this.#walkAllOffsets(segment)))
+        .finally(() => this.#building.delete(segment))
+      this.#building.set(segment, building)
+    }
+    await building
+    this.#touchTable(segment)
+  }
+
+  /** Notes the use of a sealed segment's table, and drops those unused for longest where they take too much memory together. */
+  #touchTable(segment: Segment): void {
+    if (!segment.sealed || segment.offsets === undefined) return
+    const tables = this.#tables
+    if (this.#lastTable === segment) return
+    this.#lastTable = segment
+    tables.delete(segment)
+    tables.add(segment)
+    if (tables.size === 1) return
+    let bytes = 0
+    for (const { offsets } of tables) bytes += offsets?.slots.byteLength ?? 0
+    for (const oldest of tables) {
+      if (bytes <= OFFSET_TABLES_BYTES || oldest === segment) return
+      bytes -= oldest.offsets?.slots.byteLength ?? 0
+      oldest.offsets = undefined // Built again when somebody asks.
+      tables.delete(oldest)
+    }
+  }
+
+  /** A segment was sealed: from now on its table counts among those that may be dropped. */
+  sealed(segment: Segment): void {
+    this.#touchTable(segment)
+  }
+
+  /** Builds a segment's offset table. An active segment grows meanwhile: goes on until it has caught up, then hands the table over. */
+  *#walkAllOffsets(segment: Segment): Walk<void> {
+    const offsets = new EntryPositions(1024)
+    const state = startSegmentScan(this.state.format, segment)
+    while (state.offset < segment.end.offset) {
+      state.limit = segment.end.offset
+      yield* walkOffsets(this.state.format, segment, state, offsets)
+    }
+    segment.offsets ??= offsets
+  }
+
+  *#walkEntry(segment: Segment, index: number): Walk<Piece['window']> {
+    const { format } = this.state
+    const { slots, count } = segment.offsets!
+    const at = index - segment.firstIndex
+    const offset = offsetAt(slots[at]!, format)
+    const end = at + 1 < count ? offsetAt(slots[at + 1]!, format) : segment.end.offset
+    return yield { offset, length: end - offset }
+  }
+
+  #own(segment: Segment, index: number, window: Piece['window']): Entry<Buffer> {
+    const entry = this.state.format.readEntry(window, 0, index)
+    if (entry !== undefined) return entry
+    throw corrupt(segment, { index, offset: window.start, reason: `entry ${index} does not match its checksum` })
+  }
+}
+
+/** A live, growing table of a segment's entries: adds what a commit at `start` brought. */
+export function extendOffsets(segment: Segment, format: Format, found: EntryPositions, start: number): void {
+  const { offsets } = segment
+  if (offsets === undefined) return
+  const { alignment } = format
+  const { slots, count } = found
+  for (let i = 0; i < count; i++) {
+    const slot = slots[i]!
+    offsets.push(((start + (slot & POSITION_MASK)) / alignment) | (slot & ~POSITION_MASK))
+  }
+}
+
+function offsetAt(slot: number, format: Format): number {
+  return (slot & POSITION_MASK) * format.alignment
+}
+
+function scanError(failure: ScanFailure, index: number): WalError {
+  const { segment, stop } = failure
+  if (stop.kind === 'unsupported') {
+    const message = `${segment.path} holds an entry of a later version of walrus-wal at offset ${stop.offset}. Update the package.`
+    return new WalError('WAL_UNSUPPORTED_VERSION', message, { segment: segment.path, offset: stop.offset, index })
+  }
+  const offset = stop.kind === 'bad' ? stop.offset : segment.end.offset
+  const reason = stop.kind === 'bad' ? stop.reason : 'the file ends before its content does'
+  return corrupt(segment, { index, offset, reason })
+}
+
+export function corrupt(segment: Segment, at: { index: number; offset: number; reason: string }): WalError {
+  const { path, lastIndex } = segment
+  const message = `${path}: ${at.reason} at offset ${at.offset}. Entries ${at.index} to ${lastIndex} of this segment cannot be trusted; restore the file, or see verifyWal and repairWal.`
+  const range = { firstIndex: at.index, lastIndex }
+  return new WalError('WAL_CORRUPT', message, {
+    kind: 'corrupt',
+    segment: path,
+    offset: at.offset,
+    index: at.index,
+    ...range,
+  })
+}
+
+export function truncatedBefore(index: number, firstIndex: number): WalError {
+  const message = `Entry ${index} was removed; the first one kept is ${firstIndex}.`
+  return new WalError('WAL_TRUNCATED', message, { lost: 'before', index, firstIndex: index, lastIndex: firstIndex - 1 })
+}
+
+function outOfRange(message: string, range: { index: number; firstIndex: number; lastIndex: number }): WalError {
+  return new WalError('WAL_INDEX_OUT_OF_RANGE', message, range)
+}

@@ -1,0 +1,64 @@
+import type { EntryPositions, Window } from '../codec/memory.js'
+
+/** Verified entries in memory: what a cursor walks, whether it came from a file or from the last commits. */
+export interface Piece {
+  window: Window
+  found: EntryPositions
+  /** Index of the entry in the first slot. */
+  firstIndex: number
+}
+
+export function lastIndexOf(piece: Piece): number {
+  return piece.firstIndex + piece.found.count - 1
+}
+
+/**
+ * The last commits, kept in memory for the cursors that follow the log: each is copied once and handed to all of them. A cursor
+ * that is too slow for this reads the file instead.
+ */
+export class RecentCommits {
+  readonly #maxBytes: number
+  #pieces: Piece[] = []
+  /** Pieces before this one are gone; the array is cut only now and then. */
+  #head = 0
+  #bytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  add(piece: Piece): void {
+    const previous = this.#pieces.at(-1)
+    if (previous !== undefined && lastIndexOf(previous) + 1 !== piece.firstIndex) this.clear()
+    this.#pieces.push(piece)
+    this.#bytes += piece.window.length
+    while (this.#bytes > this.#maxBytes && this.#head < this.#pieces.length - 1) {
+      this.#bytes -= this.#pieces[this.#head]!.window.length
+      this.#head++
+    }
+    if (this.#head > 1024) {
+      this.#pieces = this.#pieces.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  /** The piece that holds `index`, if it is still here. */
+  find(index: number): Piece | undefined {
+    const pieces = this.#pieces
+    let low = this.#head
+    let high = pieces.length - 1
+    if (low > high || index < pieces[low]!.firstIndex || index > lastIndexOf(pieces[high]!)) return undefined
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (pieces[middle]!.firstIndex <= index) low = middle
+      else high = middle - 1
+    }
+    return pieces[low]
+  }
+
+  clear(): void {
+    this.#pieces = []
+    this.#head = 0
+    this.#bytes = 0
+  }
+}

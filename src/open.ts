@@ -1,0 +1,137 @@
+import { hostname } from 'node:os'
+import { basename, dirname, resolve } from 'node:path'
+import { type Clock, systemClock } from './clock.js'
+import { BinaryFormat } from './codec/binary.js'
+import { bytes } from './codec/encoding.js'
+import { WalError } from './errors.js'
+import { withIoErrors } from './file-system/io-error.js'
+import { lockOwnerText, readLockOwner } from './file-system/lock-owner.js'
+import { nodeFileSystem } from './file-system/node.js'
+import type { FileSystem } from './file-system/types.js'
+import { FileLog } from './log/file-log.js'
+import { type ResolvedOptions, resolveOptions } from './options.js'
+import { LOCK_NAME } from './segments/name.js'
+import { type Opened, openStore } from './segments/opening.js'
+import type { Encoding, Wal, WalOptions } from './types.js'
+import { FileWal } from './wal.js'
+
+/**
+ * Opens the log in `directory` for writing and reading, creating both when they are missing. One process at a time may have it
+ * open; readers elsewhere use `followWal`. Whatever ended the last writer, the log comes back with everything it acknowledged.
+ *
+ * Rejects with WAL_LOCKED (another writer), WAL_NOT_FOUND (`createIfMissing: false`), WAL_CORRUPT (damage that no crash explains),
+ * WAL_MISMATCH (other format or encoding), WAL_UNSUPPORTED_VERSION, WAL_IO, WAL_NO_SPACE, WAL_INVALID_OPTION; misuse by type is a
+ * TypeError. In every case nothing was lost or left half done.
+ */
+export function openWal<In, Out>(
+  directory: string,
+  options: WalOptions & { encoding: Encoding<In, Out> },
+): Promise<Wal<Out, In>>
+export function openWal(
+  directory: string,
+  options?: WalOptions & { encoding?: undefined },
+): Promise<Wal<Buffer, Uint8Array | string>>
+export function openWal(
+  directory: string,
+  options: WalOptions & { encoding?: Encoding<never, unknown> } = {},
+): Promise<Wal<unknown, never>> {
+  return openWith(directory, options, systemClock)
+}
+
+/** As `openWal`, with the clock given: for tests and the crash exploration. */
+export async function openWith(
+  directory: string,
+  given: WalOptions & { encoding?: Encoding<never, unknown> },
+  clock: Clock,
+): Promise<Wal<unknown, never>> {
+  if (typeof directory !== 'string' || directory === '') throw new TypeError('openWal needs the path of a directory')
+  const options = resolveOptions<never, unknown>({
+    ...given,
+    encoding: given.encoding ?? (bytes() as Encoding<never, unknown>),
+  })
+  const fs = (given.fileSystem as FileSystem | undefined) ?? nodeFileSystem
+  const path = resolve(directory)
+  await withIoErrors('opening', path, () => prepareDirectory(fs, path, options.createIfMissing))
+  const release = await acquireLock({ fs, clock }, path, options)
+  try {
+    const opened = await openStore({
+      fs,
+      clock,
+      directory: path,
+      logger: options.logger,
+      format: options.format,
+      encoding: options.encoding.name,
+      startIndex: options.startIndex,
+      createIfMissing: options.createIfMissing,
+      strict: options.recovery === 'strict',
+      limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
+      createFormat: (_name, logId) => new BinaryFormat(logId),
+    })
+    return compose({ fs, clock, options, opened, release })
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+interface Composition {
+  fs: FileSystem
+  clock: Clock
+  options: ResolvedOptions<never, unknown>
+  opened: Opened
+  release: () => Promise<void>
+}
+
+function compose({ fs, clock, options, opened, release }: Composition): Wal<unknown, never> {
+  const { store, report } = opened
+  if (!report.clean)
+    options.logger.warn({ directory: store.directory, ...report }, 'the log was not closed in order and was recovered')
+  const wal = new FileWal<unknown, never>({
+    recoveryReport: report,
+    transaction: { ...options.transaction, maxBatchBytes: options.maxBatchBytes },
+    createLog: events => {
+      const log = new FileLog({ fs, clock, store, options, release, events })
+      log.announcer.publish('recovery', report)
+      return log
+    },
+  })
+  return wal as unknown as Wal<unknown, never>
+}
+
+/** Creates what is missing of the path. New directories are made durable one by one: their names lie in their parents. */
+async function prepareDirectory(fs: FileSystem, path: string, create: boolean): Promise<void> {
+  const found = await fs.stat(path)
+  // A symbolic link to a directory is a fine place for a log; what it leads to is found out when its names are listed.
+  if (found?.kind === 'directory' || found?.kind === 'other') return
+  if (found !== undefined)
+    throw new WalError('WAL_IO', `${path} is not a directory. A log is a directory: give another path.`)
+  if (!create) throw new WalError('WAL_NOT_FOUND', `There is no log in ${path}, and createIfMissing is false.`)
+  const parent = dirname(path)
+  if (parent !== path) await prepareDirectory(fs, parent, create)
+  await fs.createDirectory(path)
+  await fs.syncDirectory(parent)
+}
+
+async function acquireLock(
+  { fs, clock }: { fs: FileSystem; clock: Clock },
+  directory: string,
+  options: ResolvedOptions<never, unknown>,
+): Promise<() => Promise<void>> {
+  const path = `${directory}/${LOCK_NAME}`
+  const { lock } = options
+  if (lock !== undefined) {
+    const held = await lock.acquire(path)
+    return () => held.release()
+  }
+  const owner = lockOwnerText({
+    pid: process.pid,
+    host: hostname(),
+    startedAt: Math.round(clock.now() - process.uptime() * 1000),
+  })
+  const held = await withIoErrors('locking', path, () => fs.lock(path, owner))
+  if (held !== undefined) return () => held.release()
+  const holder = await readLockOwner(fs, path)
+  const who = holder === undefined ? 'another process' : `process ${holder.pid} on ${holder.host}`
+  const message = `The log in ${directory} is open for writing in ${who}. Close it there, or read it with followWal('${basename(directory)}').`
+  throw new WalError('WAL_LOCKED', message)
+}

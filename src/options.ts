@@ -1,0 +1,193 @@
+import { WalError } from './errors.js'
+import type { Encoding, Logger, WalOptions } from './types.js'
+
+/** How often a commit is followed by a sync. */
+export type SyncPolicy = { kind: 'always' } | { kind: 'interval'; intervalMs: number } | { kind: 'never' }
+
+/** Every option with its value; frozen. docs/API.md says what each means. */
+export interface ResolvedOptions<In, Out> {
+  readonly encoding: Encoding<In, Out>
+  /** Undefined: whatever is stored, binary at creation. */
+  readonly format: WalOptions['format']
+  readonly sync: SyncPolicy
+  readonly segmentMaxBytes: number
+  readonly rotation: NonNullable<WalOptions['rotation']>
+  readonly highWaterMark: number
+  readonly maxEntryBytes: number
+  readonly maxBatchBytes: number
+  readonly recovery: NonNullable<WalOptions['recovery']>
+  readonly startIndex: number
+  readonly createIfMissing: boolean
+  readonly transaction: { readonly timeoutMs: number; readonly maxEntries: number }
+  readonly lock: WalOptions['lock']
+  readonly logger: Logger
+}
+
+const MIB = 1 << 20
+/** Lengths are 32 bits on disk and commits are laid out in one run of memory: this bounds both. */
+const LARGEST_BATCH = 1 << 30
+const LARGEST_SEGMENT = 8 * 1024 * MIB
+const ENCODING_NAME_MAX_BYTES = 64
+
+const KNOWN = new Set<string>([
+  'sync',
+  'segmentMaxBytes',
+  'rotation',
+  'highWaterMark',
+  'maxEntryBytes',
+  'maxBatchBytes',
+  'recovery',
+  'lock',
+  'startIndex',
+  'createIfMissing',
+  'transaction',
+  'logger',
+  'fileSystem',
+  'encoding',
+])
+/** In the contract, and not in this version. */
+const NOT_BUILT = new Set<string>(['format', 'retention', 'readCacheBytes', 'writerThread', 'io'])
+
+/** Checks what the user gave and fills in the defaults, but for the encoding. Throws WAL_INVALID_OPTION, or a TypeError for a wrong type. */
+export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding<In, Out> }): ResolvedOptions<In, Out> {
+  if (typeof given !== 'object' || given === null)
+    throw new TypeError(`The options must be an object, got ${show(given)}`)
+  for (const [name, value] of Object.entries(given)) refuseUnknown(name, value)
+  const { encoding } = given
+  checkEncoding(encoding)
+  const maxEntryBytes = integer('maxEntryBytes', given.maxEntryBytes, 16 * MIB, 1, LARGEST_BATCH)
+  const maxBatchBytes = integer(
+    'maxBatchBytes',
+    given.maxBatchBytes,
+    Math.max(64 * MIB, maxEntryBytes),
+    1,
+    LARGEST_BATCH,
+  )
+  if (maxBatchBytes < maxEntryBytes)
+    throw invalid('maxBatchBytes', `at least maxEntryBytes (${maxEntryBytes})`, maxBatchBytes)
+  return Object.freeze({
+    encoding,
+    format: given.format,
+    sync: resolveSync(given.sync),
+    segmentMaxBytes: integer('segmentMaxBytes', given.segmentMaxBytes, 64 * MIB, 1, LARGEST_SEGMENT),
+    rotation: resolveRotation(given.rotation),
+    highWaterMark: integer('highWaterMark', given.highWaterMark, 8 * MIB, 1, Number.MAX_SAFE_INTEGER),
+    maxEntryBytes,
+    maxBatchBytes,
+    recovery: oneOf('recovery', given.recovery, ['tolerate-torn-tail', 'strict'] as const),
+    startIndex: integer('startIndex', given.startIndex, 1, 1, Number.MAX_SAFE_INTEGER - 1),
+    createIfMissing: boolean('createIfMissing', given.createIfMissing, true),
+    transaction: resolveTransaction(given.transaction),
+    lock: resolveLock(given.lock),
+    logger: resolveLogger(given.logger),
+  })
+}
+
+/** Checks a number given by the user; `name` as the user wrote it, for the message. */
+export function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${show(value)}`)
+  const rule = max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`
+  if (!Number.isSafeInteger(value) || value < min || value > max) throw invalid(name, rule, value)
+  return value
+}
+
+function refuseUnknown(name: string, value: unknown): void {
+  if (KNOWN.has(name)) return
+  if (!NOT_BUILT.has(name))
+    throw new WalError('WAL_INVALID_OPTION', `There is no option '${name}'. See docs/API.md for the list.`)
+  if (value !== undefined)
+    throw new WalError('WAL_INVALID_OPTION', `The option '${name}' is not available in this version. Leave it out.`)
+}
+
+function checkEncoding(encoding: Partial<Encoding<never, unknown>> | null): void {
+  const { name, encode, decode } = encoding ?? {}
+  if (typeof name !== 'string' || typeof encode !== 'function' || typeof decode !== 'function') {
+    throw new TypeError('encoding must be an object with name, encode and decode, such as json()')
+  }
+  const length = Buffer.byteLength(name)
+  if (length === 0 || length > ENCODING_NAME_MAX_BYTES)
+    throw invalid('encoding.name', `1 to ${ENCODING_NAME_MAX_BYTES} bytes long`, name)
+}
+
+function resolveSync(value: WalOptions['sync']): SyncPolicy {
+  if (value === undefined || value === 'always') return { kind: 'always' }
+  if (value === 'never') return { kind: 'never' }
+  if (typeof value !== 'object' || value === null) throw invalid('sync', `'always', 'never' or { intervalMs }`, value)
+  refuseOthers('sync', value, ['intervalMs'])
+  if (value.intervalMs === undefined) throw invalid('sync.intervalMs', 'given', value.intervalMs)
+  return { kind: 'interval', intervalMs: integer('sync.intervalMs', value.intervalMs, 0, 1, 0x7fffffff) }
+}
+
+function resolveRotation(value: WalOptions['rotation'] = {}): NonNullable<WalOptions['rotation']> {
+  object('rotation', value)
+  refuseOthers('rotation', value, ['maxEntries', 'maxAgeMs', 'trigger'])
+  const { maxEntries, maxAgeMs, trigger } = value
+  if (maxEntries !== undefined) integer('rotation.maxEntries', maxEntries, 1, 1, Number.MAX_SAFE_INTEGER)
+  if (maxAgeMs !== undefined) integer('rotation.maxAgeMs', maxAgeMs, 1, 1, Number.MAX_SAFE_INTEGER)
+  if (trigger !== undefined && !('subscribe' in trigger) && !(Symbol.asyncIterator in trigger)) {
+    throw new TypeError('rotation.trigger must have subscribe() or be an AsyncIterable')
+  }
+  return { ...value }
+}
+
+function resolveTransaction(value: WalOptions['transaction'] = {}): { timeoutMs: number; maxEntries: number } {
+  object('transaction', value)
+  refuseOthers('transaction', value, ['timeoutMs', 'maxEntries'])
+  return {
+    timeoutMs: integer('transaction.timeoutMs', value.timeoutMs, 30_000, 1, 0x7fffffff),
+    maxEntries: integer('transaction.maxEntries', value.maxEntries, 1000, 1, 0xffffffff),
+  }
+}
+
+function resolveLock(value: WalOptions['lock']): WalOptions['lock'] {
+  if (value !== undefined && typeof value?.acquire !== 'function')
+    throw new TypeError('lock must be an object with acquire(path)')
+  return value
+}
+
+const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+function resolveLogger(value: Logger | undefined): Logger {
+  if (value === undefined) return SILENT
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    if (typeof value?.[level] !== 'function') throw new TypeError(`logger.${level} must be a function`)
+  }
+  return value
+}
+
+function object(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`${name} must be an object, got ${show(value)}`)
+}
+
+function refuseOthers(name: string, value: object, known: readonly string[]): void {
+  for (const key of Object.keys(value)) {
+    if (!known.includes(key))
+      throw new WalError('WAL_INVALID_OPTION', `There is no option '${name}.${key}'. Known: ${known.join(', ')}.`)
+  }
+}
+
+function boolean(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value !== undefined && typeof value !== 'boolean')
+    throw new TypeError(`${name} must be a boolean, got ${show(value)}`)
+  return value ?? fallback
+}
+
+/** The first of `values` is the default. */
+function oneOf<T extends string>(name: string, value: T | undefined, values: readonly [T, ...T[]]): T {
+  if (value === undefined) return values[0]
+  if (!values.includes(value)) throw invalid(name, `one of ${values.map(show).join(', ')}`, value)
+  return value
+}
+
+function invalid(name: string, rule: string, value: unknown): WalError {
+  return new WalError('WAL_INVALID_OPTION', `${name} must be ${rule}, got ${show(value)}.`)
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string'
+    ? `'${value}'`
+    : typeof value === 'function'
+      ? 'a function'
+      : String(JSON.stringify(value) ?? value)
+}

@@ -1,0 +1,308 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../clock.js'
+import type { Epoch, Format, Predecessor, SegmentHeader } from '../codec/format.js'
+import { encodeManifest, type Floor, type Manifest } from '../codec/manifest.js'
+import type { Memory } from '../codec/memory.js'
+import { writeFully } from '../file-system/transfer.js'
+import type { TwoSlotFile } from '../file-system/two-slot-file.js'
+import type { File, FileSystem } from '../file-system/types.js'
+import type { MarkWriter } from './mark-writer.js'
+import { indexName } from './name.js'
+import { publishSegment } from './publish.js'
+import { walkToIndex } from './scan.js'
+import { emptyEnd, findSegment, Segment, type SegmentEnd } from './segment.js'
+import { drive } from './window.js'
+
+/** What the store is made of once recovery has run. */
+export interface StoreParts {
+  fs: FileSystem
+  clock: Clock
+  directory: string
+  format: Format
+  manifest: Manifest
+  manifestFile: TwoSlotFile
+  mark: MarkWriter
+  segments: readonly Segment[]
+  /** The newest segment, open for write. */
+  activeFile: File
+  /** Limits for entries and batches, as the options say now. */
+  limits: { maxEntryBytes: number; maxBatchBytes: number }
+}
+
+/** A commit as it lies in memory, ready but for its frame. */
+export interface CommitBody {
+  memory: Memory
+  /** Position of the commit in `memory`; `end` is behind its last entry. */
+  start: number
+  end: number
+  firstIndex: number
+  count: number
+  minTimestamp: number
+  maxTimestamp: number
+  lastTerm: number
+}
+
+/**
+ * The files of an open log: the chain of segments, the active one, manifest and mark. Does what it is told, in the order it is
+ * told: only the committer calls what writes, one call at a time. Errors are those of the file system; what they mean for the
+ * log is the committer's business.
+ */
+export class SegmentStore {
+  readonly directory: string
+  readonly format: Format
+  readonly #parts: StoreParts
+  #segments: readonly Segment[]
+  #file: File
+  #manifest: Manifest
+  /** Bytes of the active segment below this are on stable storage. */
+  #syncedEnd: number
+  #binding: number
+
+  constructor(parts: StoreParts) {
+    this.#parts = parts
+    this.directory = parts.directory
+    this.format = parts.format
+    this.#segments = parts.segments
+    this.#file = parts.activeFile
+    this.#manifest = parts.manifest
+    this.#syncedEnd = this.active.end.offset
+    this.#binding = parts.format.bind(this.active.header)
+  }
+
+  /** The chain, oldest first; replaced as a whole when it changes, so a reader may keep it. */
+  get segments(): readonly Segment[] {
+    return this.#segments
+  }
+
+  get active(): Segment {
+    return this.#segments.at(-1)!
+  }
+
+  get firstIndex(): number {
+    return this.#manifest.firstIndex
+  }
+
+  get epoch(): Epoch {
+    return this.#manifest.epochs.at(-1)!
+  }
+
+  get logId(): string {
+    return this.#manifest.logId
+  }
+
+  /** Whether the active segment was made for smaller entries or batches than may come now. */
+  get limitsGrew(): boolean {
+    const { header } = this.active
+    return (
+      header.maxEntryBytes < this.#parts.limits.maxEntryBytes || header.maxBatchBytes < this.#parts.limits.maxBatchBytes
+    )
+  }
+
+  /** Frames the commit for its place behind the last one and writes it. Nothing counts before `advance`. */
+  async write(body: CommitBody): Promise<SegmentEnd> {
+    if (this.#manifest.closed || this.#manifest.backup) await this.#saveManifest({ closed: false })
+    const { end } = this.active
+    const sealed = this.format.sealCommit(body.memory, body.start, body.end, {
+      binding: this.#binding,
+      offset: end.offset,
+      firstIndex: body.firstIndex,
+      count: body.count,
+      provenEnd: this.#syncedEnd,
+      previousCrc: end.commitCrc,
+    })
+    await writeFully(this.#file, body.memory.bytes.subarray(body.start, sealed.end), end.offset)
+    return {
+      offset: end.offset + sealed.end - body.start,
+      lastIndex: body.firstIndex + body.count - 1,
+      commitCrc: sealed.crc,
+      commitOffset: end.offset,
+      minTimestamp: Math.min(end.minTimestamp, body.minTimestamp),
+      maxTimestamp: Math.max(end.maxTimestamp, body.maxTimestamp),
+      lastTerm: body.lastTerm,
+    }
+  }
+
+  /** Makes `end`, which `write` returned, the end of the log for everybody. */
+  advance(end: SegmentEnd): void {
+    this.active.end = end
+  }
+
+  /** Syncs what the active segment holds; resolves with the end that is durable from then on, also when more was written meanwhile. */
+  async sync(writtenEnd: number = this.active.end.offset): Promise<void> {
+    const file = this.#file
+    await file.sync()
+    if (file === this.#file && writtenEnd > this.#syncedEnd) this.#syncedEnd = writtenEnd
+  }
+
+  /** Notes for readers in other processes how far the log is durable. */
+  publishMark(index: number, now: boolean): Promise<void> {
+    const { logId, active, epoch } = this
+    return this.#parts.mark.update({ logId, epoch, segmentId: active.id, offset: this.#syncedEnd, index }, now)
+  }
+
+  /** Cuts off what an unfinished write may have left behind the last commit. */
+  async cutUnfinished(): Promise<void> {
+    await this.#file.truncate(this.active.end.offset)
+  }
+
+  /** Seals the active segment and opens the next. Throws PublishDeclined with nothing changed. */
+  async rotate(): Promise<{ sealed: Segment; opened: Segment }> {
+    const sealed = this.active
+    await this.sync()
+    const now = this.#parts.clock.now()
+    const header = this.#headerFor({ firstIndex: sealed.lastIndex + 1, epoch: this.epoch, now, after: sealed })
+    const { segment, file } = await this.#publish(header)
+    sealed.sealed = true
+    sealed.sealedAt = now
+    await this.#activate([...this.#segments, segment], file, {})
+    return { sealed, opened: segment }
+  }
+
+  /** Raises the first index and removes the segments that lie wholly below. Returns those. */
+  async truncateBefore(index: number): Promise<Segment[]> {
+    await this.#saveManifest({ firstIndex: index }, true)
+    const kept = this.#segments.filter(segment => !segment.sealed || segment.lastIndex >= index)
+    const removed = this.#segments.filter(segment => !kept.includes(segment))
+    this.#segments = kept
+    await this.#removeFiles(removed)
+    return removed
+  }
+
+  /** Ends the log at `index`: publishes a successor of a new epoch. Returns the segments that went. */
+  async truncateAfter(index: number): Promise<Segment[]> {
+    await this.sync()
+    const holder = index < this.firstIndex ? undefined : findSegment(this.#segments, index)
+    const common = { firstIndex: index + 1, epoch: this.#nextEpoch(index + 1), now: this.#parts.clock.now() }
+    if (holder === undefined) return this.#succeed({ ...common, after: 'nothing' }, [], this.firstIndex)
+    const end = await this.#endAt(holder, index)
+    const cut = new Segment(holder.header, holder.path, holder.contentStart, end, true)
+    cut.sealedAt = common.now
+    const below = this.#segments.slice(0, this.#segments.indexOf(holder))
+    return this.#succeed({ ...common, after: cut }, [...below, cut], this.firstIndex)
+  }
+
+  /** Empties the log; its next index is `nextIndex`. Returns the segments that went. */
+  reset(nextIndex: number): Promise<Segment[]> {
+    const epoch = this.#nextEpoch(nextIndex)
+    return this.#succeed(
+      { firstIndex: nextIndex, epoch, now: this.#parts.clock.now(), after: 'nothing' },
+      [],
+      nextIndex,
+    )
+  }
+
+  /** Notes, where `clean`, that the log ended in order (everything written must have been synced), and lets go of its files. */
+  async close(clean: boolean): Promise<void> {
+    const { manifestFile, mark } = this.#parts
+    try {
+      if (clean) await this.#saveManifest({ closed: true, floor: this.#floor() }, true)
+    } finally {
+      await mark.close()
+      await manifestFile.close()
+      await this.#file.close()
+    }
+  }
+
+  /** Publishes a segment that starts a new epoch behind `kept`, and removes every other one. */
+  async #succeed(successor: Successor, kept: readonly Segment[], firstIndex: number): Promise<Segment[]> {
+    const opened = await this.#publish(this.#headerFor(successor))
+    const removed = this.#segments.filter(segment => !kept.some(other => other.id === segment.id))
+    await this.#activate([...kept, opened.segment], opened.file, {
+      firstIndex,
+      epochs: [...this.#manifest.epochs, successor.epoch],
+    })
+    await this.#removeFiles(removed)
+    return removed
+  }
+
+  async #publish(header: SegmentHeader): Promise<{ segment: Segment; file: File }> {
+    const { fs, directory, format } = this.#parts
+    const { file, path, contentStart } = await publishSegment({ fs, directory, format, header })
+    return { file, segment: new Segment(header, path, contentStart, emptyEnd(header, contentStart), false) }
+  }
+
+  /** Makes the last of `segments` the active one, and says so in the manifest before anything is written to it. */
+  async #activate(segments: readonly Segment[], file: File, patch: Partial<Manifest>): Promise<void> {
+    const previous = this.#file
+    this.#segments = segments
+    this.#file = file
+    this.#syncedEnd = this.active.end.offset
+    this.#binding = this.format.bind(this.active.header)
+    await previous.close()
+    await this.#saveManifest({ newestId: this.active.id, floor: this.#floor(), ...patch }, patch.epochs !== undefined)
+  }
+
+  #headerFor({ firstIndex, epoch, now, after }: Successor): SegmentHeader {
+    const { header } = this.active
+    return {
+      ...header,
+      ...this.#parts.limits,
+      id: this.active.id + 1,
+      firstIndex,
+      epoch,
+      salt: randomBytes(16).toString('hex'),
+      createdAt: now,
+      publishedEnd: 0,
+      publishedLastIndex: 0,
+      gap: undefined,
+      begins: after === 'nothing',
+      predecessor: after === 'nothing' ? undefined : predecessorOf(after, now),
+    }
+  }
+
+  #nextEpoch(startIndex: number): Epoch {
+    return { counter: this.epoch.counter + 1, id: randomBytes(8).toString('hex'), startIndex }
+  }
+
+  /** The end of the log if it ended at `index`: behind the commit that holds it. */
+  async #endAt(segment: Segment, index: number): Promise<SegmentEnd> {
+    if (index === segment.lastIndex) return segment.end
+    const file = await this.#parts.fs.open(segment.path, 'read')
+    try {
+      const end = await drive(file, walkToIndex(this.format, segment, index))
+      return { ...segment.end, ...end, lastIndex: index }
+    } finally {
+      await file.close()
+    }
+  }
+
+  #floor(): Floor {
+    const { id, end } = this.active
+    return floorAt(id, end)
+  }
+
+  async #saveManifest(patch: Partial<Manifest>, both = false): Promise<void> {
+    this.#manifest = { ...this.#manifest, closed: false, backup: false, ...patch }
+    await this.#parts.manifestFile.write(encodeManifest(this.#manifest), { sync: true, both })
+  }
+
+  /** Oldest first, so that what a crash leaves is still a chain. */
+  async #removeFiles(segments: readonly Segment[]): Promise<void> {
+    const { fs, directory } = this.#parts
+    for (const segment of segments) {
+      await fs.unlink(segment.path)
+      if ((await fs.stat(indexName(segment.path))) !== undefined) await fs.unlink(indexName(segment.path))
+    }
+    if (segments.length > 0) await fs.syncDirectory(directory)
+  }
+}
+
+/** What the next segment begins with and follows. */
+interface Successor {
+  firstIndex: number
+  epoch: Epoch
+  now: number
+  after: Segment | 'nothing'
+}
+
+/** What a successor says about the segment it ends. */
+export function predecessorOf({ id, end }: Pick<Segment, 'id' | 'end'>, sealedAt: number): Predecessor {
+  const { offset, lastIndex, commitCrc, minTimestamp, maxTimestamp, lastTerm } = end
+  return { id, endOffset: offset, lastIndex, commitCrc, minTimestamp, maxTimestamp, lastTerm, sealedAt }
+}
+
+/** The end of a segment as the manifest notes it. */
+export function floorAt(segmentId: number, end: SegmentEnd): Floor {
+  const { offset, lastIndex, commitOffset, minTimestamp, maxTimestamp, lastTerm } = end
+  return { segmentId, offset, index: lastIndex, commitOffset, minTimestamp, maxTimestamp, lastTerm }
+}

@@ -1,0 +1,275 @@
+import type { Epoch, Format, SegmentHeader } from '../codec/format.js'
+import { FLAG_ENDS_BATCH, FLAG_IN_TRANSACTION } from '../codec/format.js'
+import type { Manifest } from '../codec/manifest.js'
+import { allocateMemory, ENDS_BATCH, EntryPositions, POSITION_MASK, startScan } from '../codec/memory.js'
+import { WalError } from '../errors.js'
+import { readFully, writeFully } from '../file-system/transfer.js'
+import type { File } from '../file-system/types.js'
+import { boundBy, type Claim, type SegmentFile } from './chain.js'
+import { decideTail, type TailDecision } from './recovery.js'
+import { type ScanReport, scanSegment, walkWhole } from './scan.js'
+import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
+import { drive, readWindow, WINDOW_BYTES } from './window.js'
+
+/** The newest segment as an opening finds it. */
+export interface TailContext {
+  format: Format
+  manifest: Manifest
+  linked: readonly SegmentFile[]
+  mark: Claim | undefined
+  strict: boolean
+}
+
+export interface TailFinding {
+  decision: TailDecision
+  report: ScanReport
+  /** Content of the newest segment below this offset is proven to have been durable. */
+  provenEnd: number
+}
+
+/** Looks at the newest segment and decides what to do about it. Throws for what must be refused. */
+export async function examineTail(file: File, context: TailContext): Promise<TailFinding> {
+  const newest = context.linked.at(-1)!
+  const quick = await verifyClosedEnd(file, newest, context)
+  if (quick !== undefined) return { decision: 'continue', report: quick, provenEnd: quick.end.offset }
+  const report = await drive(file, scanSegment(context.format, newest.header, newest))
+  const proven = provenOf(report, newest, context)
+  const decision = decideTail({
+    closedAtEnd: isClosedAt(context.manifest, newest, report.end),
+    provenIsWhole: report.end.offset >= proven.offset && report.end.lastIndex >= proven.lastIndex,
+    hasCommits: report.end.commitOffset > 0,
+    torn: report.damage !== undefined && report.damage.bytes > 0,
+    unsupported: report.damage?.unsupportedFlags !== undefined,
+    strict: context.strict,
+  })
+  refuse(decision, newest, report, proven.lastIndex)
+  return { decision, report, provenEnd: proven.offset }
+}
+
+function provenOf(
+  report: ScanReport,
+  newest: SegmentFile,
+  { manifest, linked, mark }: TailContext,
+): { offset: number; lastIndex: number } {
+  const { floor } = manifest
+  const claims: Claim[] = [{ ...floor, epoch: manifest.epochs.at(-1)! }]
+  if (mark !== undefined) claims.push(mark)
+  const bounds = claims.map(claim => boundBy(claim, linked))
+  return {
+    offset: Math.max(report.provenEnd, newest.header.publishedEnd, ...bounds.map(bound => bound.offset)),
+    lastIndex: Math.max(...bounds.map(bound => bound.lastIndex)),
+  }
+}
+
+function refuse(decision: TailDecision, newest: SegmentFile, report: ScanReport, provenLastIndex: number): void {
+  const { end, damage } = report
+  const where = { segment: newest.path, offset: end.offset, firstIndex: end.lastIndex + 1 }
+  const lastIndex = Math.max(provenLastIndex, damage?.lastIndexSeen ?? 0, end.lastIndex + 1)
+  const found = damage === undefined ? 'the content ends' : damage.reason
+  if (decision === 'unsupported') {
+    const message = `${newest.path} holds an entry of a later version of walrus-wal at offset ${end.offset}. Update the package.`
+    throw new WalError('WAL_UNSUPPORTED_VERSION', message, where)
+  }
+  if (decision === 'corrupt') {
+    const message = `${newest.path}: ${found} at offset ${end.offset}, but what stood there is known to have been durable (entries ${end.lastIndex + 1} to ${lastIndex}). Restore the file, or see repairWal.`
+    throw new WalError('WAL_CORRUPT', message, { kind: 'corrupt', ...where, lastIndex })
+  }
+  if (decision === 'refuse-torn') {
+    const message = `${newest.path} ends in ${damage!.bytes} bytes of an unfinished write at offset ${end.offset}, and recovery is 'strict'. Open with recovery: 'tolerate-torn-tail' to leave them out.`
+    throw new WalError('WAL_CORRUPT', message, { kind: 'torn', ...where, lastIndex })
+  }
+}
+
+function isClosedAt(manifest: Manifest, newest: SegmentFile, end: SegmentEnd): boolean {
+  const { floor, closed } = manifest
+  return closed && floor.segmentId === newest.id && floor.offset === end.offset && floor.index === end.lastIndex
+}
+
+/** After a close in order only the last commit and the zeros behind it need a look; undefined when that is not what is there. */
+async function verifyClosedEnd(file: File, newest: SegmentFile, context: TailContext): Promise<ScanReport | undefined> {
+  const { manifest, format } = context
+  const { floor } = manifest
+  const { header, contentStart, fileBytes } = newest
+  if (!manifest.closed || floor.segmentId !== newest.id || floor.offset > fileBytes) return undefined
+  if (!(await isZeroFrom(file, floor.offset, fileBytes))) return undefined
+  const end: SegmentEnd = {
+    ...emptyEnd(header, contentStart),
+    offset: floor.offset,
+    lastIndex: floor.index,
+    minTimestamp: floor.minTimestamp,
+    maxTimestamp: floor.maxTimestamp,
+    lastTerm: floor.lastTerm,
+  }
+  const report: ScanReport = { end, offsets: new EntryPositions(), provenEnd: floor.offset, damage: undefined }
+  if (floor.commitOffset === 0) return floor.offset === contentStart ? report : undefined
+  const length = floor.offset - floor.commitOffset
+  if (length <= 0 || floor.commitOffset < contentStart) return undefined
+  const window = await readWindow(file, { offset: floor.commitOffset, length })
+  const binding = format.bind(header)
+  const probe = format.probeCommit(window, 0, binding)
+  if (probe === undefined) return undefined
+  const state = startScan({
+    binding,
+    maxEntryBytes: header.maxEntryBytes,
+    offset: floor.commitOffset,
+    limit: floor.offset,
+    index: probe.firstIndex,
+    previousCrc: undefined,
+  })
+  const stop = format.scan(window, state, new EntryPositions())
+  if (stop.kind !== 'end' || state.wholeIndex - 1 !== floor.index) return undefined
+  Object.assign(end, { commitCrc: state.commitCrc, commitOffset: floor.commitOffset })
+  return report
+}
+
+async function isZeroFrom(file: File, from: number, end: number): Promise<boolean> {
+  const bytes = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, Math.max(end - from, 0)))
+  for (let offset = from; offset < end; offset += bytes.length) {
+    const read = await readFully(file, bytes, Math.min(bytes.length, end - offset), offset)
+    for (let i = 0; i < read; i++) if (bytes[i] !== 0) return false
+  }
+  return true
+}
+
+/** What an unclean opening keeps of the newest segment where it is, and what it copies into the successor. */
+export interface Cut {
+  /** End of what stays: a commit's end, at or below what is proven. */
+  kept: SegmentEnd
+  /** Commits above, in order; copied because nothing proves that they are on stable storage. */
+  copied: { offset: number; end: number; firstIndex: number }[]
+}
+
+/** Divides the whole commits of a segment at the proven end. */
+export async function cutAt(file: File, format: Format, newest: SegmentFile, finding: TailFinding): Promise<Cut> {
+  const { report, provenEnd } = finding
+  const segment = new Segment(newest.header, newest.path, newest.contentStart, report.end, false)
+  const cut: Cut = { kept: emptyEnd(newest.header, newest.contentStart), copied: [] }
+  const { slots, count } = report.offsets
+  const starts: number[] = []
+  for (let i = 0; i < count; i++) if (slots[i]! < 0) starts.push(i)
+  for (let i = 0; i < starts.length; i++) {
+    const offset = (slots[starts[i]!]! & POSITION_MASK) * format.alignment - format.commitPrefixBytes
+    const next = starts[i + 1]
+    const end =
+      next === undefined
+        ? report.end.offset
+        : (slots[next]! & POSITION_MASK) * format.alignment - format.commitPrefixBytes
+    const firstIndex = newest.firstIndex + starts[i]!
+    if (end > provenEnd) cut.copied.push({ offset, end, firstIndex })
+    else
+      cut.kept = {
+        ...report.end,
+        offset: end,
+        lastIndex: newest.firstIndex + (next ?? count) - 1,
+        commitOffset: offset,
+      }
+  }
+  if (cut.kept.commitOffset > 0) {
+    cut.kept.commitCrc = await drive(file, crcOfCommitAt(format, segment, cut.kept))
+  }
+  return cut
+}
+
+function* crcOfCommitAt(format: Format, segment: Segment, kept: SegmentEnd) {
+  const state = startScan({
+    binding: format.bind(segment.header),
+    maxEntryBytes: segment.header.maxEntryBytes,
+    offset: kept.commitOffset,
+    limit: kept.offset,
+    index: 0,
+    previousCrc: undefined,
+  })
+  const window: Awaited<ReturnType<typeof readWindow>> = yield {
+    offset: kept.commitOffset,
+    length: Math.min(4096, kept.offset - kept.commitOffset),
+  }
+  state.index = format.probeCommit(window, 0, state.binding)?.firstIndex ?? 0
+  yield* walkWhole(format, segment, state, () => undefined)
+  return state.commitCrc
+}
+
+export interface CopyTarget {
+  file: File
+  header: SegmentHeader
+  contentStart: number
+}
+
+/** Writes the commits of `cut` again, framed for the new segment. Entries keep everything, their checksums included. */
+export async function copyCommits(
+  source: File,
+  format: Format,
+  newest: SegmentFile,
+  cut: Cut,
+  target: CopyTarget,
+): Promise<SegmentEnd> {
+  const binding = format.bind(target.header)
+  const sourceBinding = format.bind(newest.header)
+  let end = emptyEnd(target.header, target.contentStart)
+  for (const commit of cut.copied) {
+    const window = await readWindow(source, { offset: commit.offset, length: commit.end - commit.offset })
+    const found = new EntryPositions()
+    const state = startScan({
+      binding: sourceBinding,
+      maxEntryBytes: newest.header.maxEntryBytes,
+      offset: commit.offset,
+      limit: commit.end,
+      index: commit.firstIndex,
+      previousCrc: undefined,
+    })
+    const stop = format.scan(window, state, found)
+    if (stop.kind !== 'end')
+      throw new Error(`A commit that was whole is not any more: ${newest.path} at ${commit.offset}`)
+    end = await copyCommit(format, { window, found, firstIndex: commit.firstIndex }, { ...target, binding, end })
+  }
+  return end
+}
+
+type CopyPlace = CopyTarget & { binding: number; end: SegmentEnd }
+
+async function copyCommit(
+  format: Format,
+  from: { window: Awaited<ReturnType<typeof readWindow>>; found: EntryPositions; firstIndex: number },
+  { file, binding, end }: CopyPlace,
+): Promise<SegmentEnd> {
+  const { window, found, firstIndex } = from
+  const entries = format.materialize(window, found, { from: 0, to: found.count, firstIndex })
+  let size = format.commitPrefixBytes + format.commitSuffixBytes
+  for (const entry of entries) size += format.entryBytes(entry.data, entry.transactionId !== undefined)
+  const memory = allocateMemory(size)
+  let position = format.commitPrefixBytes
+  let { minTimestamp, maxTimestamp, lastTerm } = end
+  entries.forEach((entry, i) => {
+    const inTransaction = entry.transactionId === undefined ? 0 : FLAG_IN_TRANSACTION
+    const flags = ((found.slots[i]! & ENDS_BATCH) === 0 ? 0 : FLAG_ENDS_BATCH) | inTransaction
+    const { index, term, timestamp, transactionId } = entry
+    position = format.writeEntry(memory, position, { index, term, timestamp, flags, transactionId }, entry.data)
+    minTimestamp = Math.min(minTimestamp, timestamp)
+    maxTimestamp = Math.max(maxTimestamp, timestamp)
+    lastTerm = term
+  })
+  const seal = {
+    binding,
+    offset: end.offset,
+    firstIndex,
+    count: entries.length,
+    provenEnd: end.offset,
+    previousCrc: end.commitCrc,
+  }
+  const sealed = format.sealCommit(memory, 0, position, seal)
+  await writeFully(file, memory.bytes.subarray(0, sealed.end), end.offset)
+  const lastIndex = firstIndex + entries.length - 1
+  return {
+    offset: end.offset + sealed.end,
+    lastIndex,
+    commitCrc: sealed.crc,
+    commitOffset: end.offset,
+    minTimestamp,
+    maxTimestamp,
+    lastTerm,
+  }
+}
+
+/** The epoch an unclean opening starts. */
+export function epochAfter(epochs: readonly Epoch[], id: string, startIndex: number): Epoch {
+  return { counter: epochs.at(-1)!.counter + 1, id, startIndex }
+}

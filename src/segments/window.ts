@@ -1,0 +1,49 @@
+import { allocateMemory, type Memory, type Window } from '../codec/memory.js'
+import { readFully } from '../file-system/transfer.js'
+import type { File } from '../file-system/types.js'
+
+/** How much of a segment is read and verified at a time. */
+export const WINDOW_BYTES = 1 << 20
+
+/** A read that a walk asks for; what drives the walk decides whether the read blocks. */
+export interface WindowRequest {
+  offset: number
+  length: number
+}
+
+/** A walk over a file: yields what it wants to read, gets it as a window (shorter at the end of the file), returns its result. */
+export type Walk<Result> = Generator<WindowRequest, Result, Window>
+
+/** Reads [offset, offset + length) of a file, less where the file ends, into memory of its own. */
+export async function readWindow(file: File, { offset, length }: WindowRequest): Promise<Window> {
+  const memory = allocateMemory(length)
+  return windowOf(memory, offset, await readFully(file, memory.bytes, length, offset))
+}
+
+/** As `readWindow`, blocking. */
+export function readWindowSync(file: File, { offset, length }: WindowRequest): Window {
+  const memory = allocateMemory(length)
+  let done = 0
+  while (done < length) {
+    const read = file.readSync(memory.bytes, done, length - done, offset + done)
+    if (read === 0) break
+    done += read
+  }
+  return windowOf(memory, offset, done)
+}
+
+export async function drive<Result>(file: File, walk: Walk<Result>): Promise<Result> {
+  let step = walk.next()
+  while (!step.done) step = walk.next(await readWindow(file, step.value))
+  return step.value
+}
+
+export function driveSync<Result>(file: File, walk: Walk<Result>): Result {
+  let step = walk.next()
+  while (!step.done) step = walk.next(readWindowSync(file, step.value))
+  return step.value
+}
+
+function windowOf(memory: Memory, start: number, length: number): Window {
+  return { ...memory, start, length }
+}

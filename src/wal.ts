@@ -1,0 +1,256 @@
+import { EventEmitter } from 'node:events'
+import type { Transform, Writable } from 'node:stream'
+import { abortable } from './abort.js'
+import { checkOptions, rules } from './check-options.js'
+import type { StoredLog } from './contract.js'
+import { WalError } from './errors.js'
+import { iterate } from './streams/iterator.js'
+import { iteratorRequest, readableRequest } from './streams/read-options.js'
+import { readable } from './streams/readable.js'
+import { transform } from './streams/transform.js'
+import { writable } from './streams/writable.js'
+import { type TransactionLimits, Transactions } from './transaction.js'
+import type {
+  AppendOptions,
+  BatchOptions,
+  Cursor,
+  Entry,
+  EntryInput,
+  EntryOptions,
+  EntryStream,
+  IndexRange,
+  ReadOptions,
+  RecoveryReport,
+  SegmentInfo,
+  TailOptions,
+  Wal,
+  WalEvents,
+  WalStats,
+  WalTransaction,
+} from './types.js'
+
+const stampRules = {
+  term: { must: 'be a number', holds: (value: unknown) => typeof value === 'number' },
+  timestamp: {
+    must: 'be a number or a Date',
+    holds: (value: unknown) => typeof value === 'number' || value instanceof Date,
+  },
+}
+const batchRules = { expectedLastIndex: rules.index, signal: rules.signal }
+const appendRules = { ...stampRules, ...batchRules }
+const submitRules = { ...stampRules, expectedLastIndex: rules.index }
+const waitRules = { signal: rules.signal }
+
+export interface WalParts<Out, In> {
+  recoveryReport: RecoveryReport
+  /** Defaults of transactions. */
+  transaction: TransactionLimits
+  createLog: (events: EventEmitter<WalEvents>) => StoredLog<Out, In>
+}
+
+/** What `openWal` gives: the user's side of a log. Holds no state of the log itself. */
+export class FileWal<Out, In> extends EventEmitter<WalEvents> {
+  readonly recoveryReport: RecoveryReport
+  readonly #log: StoredLog<Out, In>
+
+  readonly #transactions: Transactions<In>
+
+  constructor({ recoveryReport, transaction, createLog }: WalParts<Out, In>) {
+    super()
+    this.recoveryReport = recoveryReport
+    this.#log = createLog(this)
+    this.#transactions = new Transactions(this.#log, transaction)
+  }
+
+  get directory(): string {
+    return this.#log.directory
+  }
+
+  get firstIndex(): number {
+    return this.#log.firstIndex
+  }
+
+  get lastIndex(): number {
+    return this.#log.lastIndex
+  }
+
+  get committedIndex(): number {
+    return this.#log.committedIndex
+  }
+
+  get durableIndex(): number {
+    return this.#log.durableIndex
+  }
+
+  get status(): Wal<Out, In>['status'] {
+    return this.#log.status
+  }
+
+  get writableNeedDrain(): boolean {
+    return this.#log.writableNeedDrain
+  }
+
+  // ---- writing
+
+  append(data: In, options?: AppendOptions): Promise<number> {
+    if (options === undefined) return this.#log.append(data)
+    return this.#accepting(options, appendRules, () => this.#log.append(data, options))
+  }
+
+  submit(data: In, options?: EntryOptions & { expectedLastIndex?: number }): number {
+    checkOptions('submit()', options, submitRules)
+    if (this.writableNeedDrain) {
+      const message = `More than highWaterMark bytes are accepted and not committed in ${this.directory}. Await drained(), then go on.`
+      throw new WalError('WAL_BACKPRESSURE', message)
+    }
+    return this.#log.accept(data, options)
+  }
+
+  appendBatch(data: readonly In[], options: AppendOptions = {}): Promise<IndexRange> {
+    const { term, timestamp } = options
+    return this.#accepting(options, appendRules, () => {
+      const entries = Array.from(data, one => stamped(one, term, timestamp))
+      return this.#log.appendBatch(entries, options)
+    })
+  }
+
+  appendEntries(entries: readonly EntryInput<In>[], options: BatchOptions = {}): Promise<IndexRange> {
+    return this.#accepting(options, batchRules, () => this.#log.appendBatch(entries, options))
+  }
+
+  transaction(options?: { timeoutMs?: number; maxEntries?: number }): WalTransaction<In> {
+    return this.#transactions.begin(options)
+  }
+
+  drained(options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#waiting(options, () => this.#log.drained())
+  }
+
+  sync(options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#waiting(options, () => this.#log.sync())
+  }
+
+  waitForCommit(index: number, options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#waiting(options, () => this.#log.committed(index))
+  }
+
+  waitForDurable(index: number, options?: { signal?: AbortSignal }): Promise<void> {
+    return this.#waiting(options, () => this.#log.durable(index))
+  }
+
+  writable(options?: { input?: 'data' | 'entry' }): Writable {
+    return writable(this.#log, options)
+  }
+
+  transform(options?: { input?: 'data' | 'entry' }): Transform {
+    return transform(this.#log, options)
+  }
+
+  // ---- reading
+
+  get(index: number, options?: { signal?: AbortSignal }): Promise<Entry<Out>> {
+    if (options === undefined) return this.#log.get(index)
+    return this.#waiting(options, () => this.#log.get(index))
+  }
+
+  getSync(index: number): Entry<Out> {
+    return this.#log.getSync(index)
+  }
+
+  getRange(from: number, to: number, options?: { signal?: AbortSignal }): Promise<Entry<Out>[]> {
+    return this.#waiting(options, async () => {
+      const entries: Entry<Out>[] = []
+      const cursor = iterate(this.#log, iteratorRequest<Out>({ from, to, copy: true, ...options }, false))
+      for await (const chunk of cursor.chunks()) for (const entry of chunk) entries.push(entry)
+      return entries
+    })
+  }
+
+  replay(options?: number | ReadOptions<Out>): Cursor<Out> {
+    return iterate(this.#log, iteratorRequest(options, false))
+  }
+
+  tail(options?: number | TailOptions<Out>): Cursor<Out> {
+    return iterate(this.#log, iteratorRequest(options, true))
+  }
+
+  readable(options?: TailOptions<Out> & { live?: boolean }): EntryStream<Out> {
+    return readable(this.#log, readableRequest(options))
+  }
+
+  // ---- the log as a whole
+
+  rotate(): Promise<SegmentInfo | undefined> {
+    return this.#log.rotate()
+  }
+
+  truncateBefore(index: number): Promise<void> {
+    return this.#log.truncateBefore(index)
+  }
+
+  truncateAfter(index: number): Promise<void> {
+    return this.#log.truncateAfter(index)
+  }
+
+  reset(nextIndex: number): Promise<void> {
+    return this.#log.reset(nextIndex)
+  }
+
+  resume(): Promise<void> {
+    return this.#log.resume()
+  }
+
+  segments(): SegmentInfo[] {
+    return this.#log.segmentInfos()
+  }
+
+  stats(): WalStats {
+    return { ...this.#log.stats(), openTransactions: this.#transactions.open, consumers: 0 }
+  }
+
+  close(): Promise<void> {
+    return this.#log.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Runs what accepts entries at the call. Aborted later, nobody can say whether they will be stored: they stay accepted. */
+  #accepting<R>(
+    options: BatchOptions,
+    known: Parameters<typeof checkOptions>[2],
+    accept: () => Promise<R>,
+  ): Promise<R> {
+    try {
+      checkOptions('append()', options, known)
+      const { signal } = options
+      if (signal?.aborted) return Promise.reject(signal.reason)
+      const result = accept()
+      const index = this.lastIndex
+      return abortable(result, signal, cause => {
+        const message = `The wait for entry ${index} was aborted. It stays accepted; waitForCommit(${index}) tells how it ends.`
+        return new WalError('WAL_OUTCOME_UNKNOWN', message, { cause, index })
+      })
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #waiting<R>(options: { signal?: AbortSignal } | undefined, wait: () => Promise<R>): Promise<R> {
+    try {
+      checkOptions('the call', options, waitRules)
+      const signal = options?.signal
+      return signal?.aborted ? Promise.reject(signal.reason) : abortable(wait(), signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+}
+
+function stamped<In>(data: In, term: number | undefined, timestamp: number | Date | undefined): EntryInput<In> {
+  const entry: EntryInput<In> = { data }
+  if (term !== undefined) entry.term = term
+  if (timestamp !== undefined) entry.timestamp = timestamp
+  return entry
+}
