@@ -1,1 +1,2 @@
-export type { Entry } from './types.js'
+export { appendTo } from './streams/rxjs/append-to.js'
+export { type ObserveOptions, observe, type ProjectOptions } from './streams/rxjs/observe.js'

@@ -8,21 +8,23 @@ export interface ReadRequest<T> {
   readonly signal: AbortSignal | undefined
 }
 
-const replayRules = {
+const readRules = {
   from: rules.from,
   to: rules.index,
   signal: rules.signal,
   chunkMaxBytes: rules.count,
   copy: rules.boolean,
   filter: rules.function,
+  onCaughtUp: rules.function,
+  onFellBehind: rules.function,
 }
-const tailRules = { ...replayRules, onCaughtUp: rules.function, onFellBehind: rules.function }
-const readableRules = { ...tailRules, live: rules.boolean }
+/** What `readable` and `observe` take. */
+export const readableRules = { ...readRules, live: rules.boolean }
 
 /** `replay(42)` is short for `replay({ from: 42 })`, `tail(42)` likewise. */
 export function iteratorRequest<T>(options: number | TailOptions<T> | undefined, live: boolean): ReadRequest<T> {
   const named = typeof options === 'number' ? { from: options } : options
-  checkOptions(live ? 'tail()' : 'replay()', named, live ? tailRules : replayRules)
+  checkOptions(live ? 'tail()' : 'replay()', named, readRules)
   return request(named, live)
 }
 

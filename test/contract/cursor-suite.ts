@@ -83,7 +83,6 @@ export function cursorSuite(openLog: OpenLog): void {
     test('options are checked at the call', async () => {
       const { log, close } = await openFilled(1)
       expect(() => replay(log, { form: 1 } as never)).toThrow(/replay\(\) has no option 'form'/)
-      expect(() => replay(log, { onCaughtUp: () => {} } as never)).toThrow(/no option 'onCaughtUp'/)
       expect(() => tail(log, { from: 'middle' as never })).toThrow(/'from' of tail\(\) must be 'start'.*got 'middle'/)
       expect(() => tail(log, 1.5)).toThrow(/'from'.*1\.5/)
       expect(() => tail(log, { from: { timestamp: Number.NaN } })).toThrow(/'from'/)

@@ -72,7 +72,7 @@ function sameFolder(module: string, target: string): boolean {
 function reservedViolations(source: Source, module: string): string[] {
   return reserved.flatMap(({ specifier, modules }) =>
     source.imports
-      .filter(imported => specifier.test(imported.specifier) && !modules.includes(module))
+      .filter(imported => specifier.test(imported.specifier) && !isAmong(module, modules))
       .map(imported => `${source.path} must not import ${imported.specifier}: only ${modules.join(' and ')} may`),
   )
 }
