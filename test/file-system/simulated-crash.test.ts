@@ -246,6 +246,18 @@ describe('names after a power cut', () => {
     expect(await namesAfterCuts(fs, '/d')).toEqual(new Set(['a']))
   })
 
+  test('a file moved to another directory is durable there, and gone here, once either is synced', async () => {
+    const fs = new SimulatedFileSystem()
+    for (const directory of ['/from', '/to']) await fs.createDirectory(directory)
+    await fs.syncDirectory('/')
+    await fs.open('/from/a', 'create')
+    await fs.rename('/from/a', '/to/a')
+    expect(await namesAfterCuts(fs, '/from')).toEqual(new Set(['', 'a']))
+    await fs.syncDirectory('/to')
+    expect(await namesAfterCuts(fs, '/from')).toEqual(new Set(['']))
+    expect(await namesAfterCuts(fs, '/to')).toEqual(new Set(['a']))
+  })
+
   test('a sync covers the changes that had settled when it was called, and no others', async () => {
     const fs = new SimulatedFileSystem()
     const create = fs.open('/a', 'create')
@@ -443,6 +455,15 @@ describe('direct writes', () => {
     await file.truncate(4096)
     await store(file, block('c'), 4096)
     expect(await outcomes(fs)).toEqual(new Set(['aaaaaaaacccccccc']))
+  })
+
+  test('do not bring back what was cut off before', async () => {
+    const { fs, file } = await directFile()
+    await store(await fs.open('/a', 'write'), sectors('vwxyz'), 4096 - 2 * SECTOR)
+    await file.truncate(4096 - SECTOR)
+    await store(file, block('c'), 8192)
+    const letters = [...(await outcomes(fs))].sort()
+    expect(letters).toEqual(['aaaaaaa---------cccccccc', 'aaaaaav---------cccccccc'])
   })
 
   test('that fail may have reached the disk in part', async () => {

@@ -72,6 +72,18 @@ describe('after a sync that failed', () => {
       return '/a'
     })
     expect(safe).toBe(false)
+    const { fs, file } = await afterFailedSync(1)
+    await put(file, 'lost', BLOCK)
+    expect(tail(fs.crash({ seed: 1 }))).not.toBe('lost')
+  })
+
+  test('what reached the disk behind its end is not seen after a crash', async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const after = (await afterFailedSync(seed)).fs.crash({ seed: 0 })
+      expect(tail(after)).toBe('')
+      await put(await after.open('/a', 'write'), 'end', BLOCK + 4)
+      expect(tail(after)).toBe(`${ZEROS}end`)
+    }
   })
 
   test('cutting back to the durable end and writing again is safe', async () => {
@@ -120,6 +132,9 @@ describe('after a sync that failed', () => {
     expect(buffer.toString('latin1', 0, 4)).toBe(ZEROS)
     await file.read(buffer, 0, BLOCK, BLOCK)
     expect(buffer.toString('latin1', 0, 4)).toBe('lost')
+    await put(file, 'back', BLOCK)
+    await (await fs.open('/a', 'read', { direct: true })).read(buffer, 0, BLOCK, BLOCK)
+    expect(buffer.toString('latin1', 0, 4)).toBe('back')
   })
 })
 
