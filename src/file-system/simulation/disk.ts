@@ -118,8 +118,10 @@ export class Disk {
 
   rename(from: string, to: string): void {
     const source = this.#place(from, 'rename')
-    if (!source.node) throw errnoError('ENOENT', 'rename', from)
     const target = this.#place(to, 'rename')
+    if (!source.node) throw errnoError('ENOENT', 'rename', from)
+    if (this.#holds(source.node, target.directory)) throw errnoError('EINVAL', 'rename', from)
+    if (target.node && this.#holds(target.node, source.directory)) throw errnoError('ENOTEMPTY', 'rename', to)
     if (target.node === source.node) return
     const clash = target.node && kindClash(source.node, target.node)
     if (clash) throw errnoError(clash, 'rename', to)
@@ -136,8 +138,9 @@ export class Disk {
   link(existing: string, path: string): void {
     const { node } = this.#place(existing, 'link')
     if (!node) throw errnoError('ENOENT', 'link', existing)
+    const vacancy = this.#vacancy(path, 'link')
     if (node.kind === 'directory') throw errnoError('EPERM', 'link', existing)
-    this.#changeNames([entry(this.#vacancy(path, 'link'), node.id)])
+    this.#changeNames([entry(vacancy, node.id)])
   }
 
   // ---- durability ---------------------------------------------------------------------------------------------------
@@ -260,6 +263,16 @@ export class Disk {
       directory = node
     }
     return { directory, name, node: this.#nodes.get(directory.seen.get(name) ?? 0) }
+  }
+
+  /** Whether a directory is, or has somewhere below it, another one. */
+  #holds(node: Node, directory: DirectoryNode): boolean {
+    if (node.kind !== 'directory') return false
+    return node === directory || this.#childrenOf(node).some(child => this.#holds(child, directory))
+  }
+
+  #childrenOf(directory: DirectoryNode): Node[] {
+    return [...directory.seen.values()].flatMap(id => this.#nodes.get(id) ?? [])
   }
 
   #vacancy(path: string, syscall: string): Place {
