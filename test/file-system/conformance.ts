@@ -76,6 +76,13 @@ export function fileSystemConformance(name: string, supports: Supports, setUp: (
       await file.close()
     })
 
+    test('a write of nothing changes nothing', async () => {
+      const file = await created('a')
+      expect(await file.write(bytes(''), 0, 0, 100)).toBe(0)
+      expect(await file.size()).toBe(0)
+      await file.close()
+    })
+
     test('a hole reads as zeros', async () => {
       const file = await created('a', 'abc')
       await file.write(bytes('z'), 0, 1, 10_000)
@@ -206,6 +213,8 @@ export function fileSystemConformance(name: string, supports: Supports, setUp: (
       await fs.link(at('a'), at('b'))
       await file.write(bytes('X'), 0, 1, 0)
       await file.close()
+      await fs.rename(at('a'), at('b'))
+      expect((await fs.list(scene.directory)).sort()).toEqual(['a', 'b'])
       await fs.unlink(at('a'))
       expect(await textAt(at('b'))).toBe('Xbc')
       await expect(fs.link(at('b'), at('b'))).rejects.toMatchObject({ code: 'EEXIST' })

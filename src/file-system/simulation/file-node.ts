@@ -78,6 +78,7 @@ export class FileNode {
   }
 
   write(sequence: number, data: Uint8Array, position: number): void {
+    if (data.length === 0) return
     this.#cache.write(data, position)
     this.size = Math.max(this.size, position + data.length)
     this.#changes.push({ kind: 'write', sequence, position, data })
