@@ -1,0 +1,77 @@
+// @ts-check
+// Starts one process per measurement: child.mjs for the peers from npm, the binary of bench/go for the Go ones.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+
+const TIMEOUT_MS = 300_000
+const BENCH = new URL('..', import.meta.url).pathname
+const NODE_FOR_SQLITE = join(BENCH, 'node_modules/node/bin/node')
+const FIRST_NODE_FOR_SQLITE = 22
+
+/**
+ * @param {{ go?: boolean, peer: string }} row
+ * @param {string} scratch where the Go binary lies
+ * @param {object} spec
+ * @returns {Promise<any>} the figures, or `{ failed }`
+ */
+export function runChild(row, scratch, spec) {
+  const argument = JSON.stringify(spec)
+  if (row.go) return collect(join(scratch, 'go-peers'), [argument])
+  return collect(nodeFor(row.peer), ['--expose-gc', join(BENCH, 'child.mjs'), argument])
+}
+
+/** better-sqlite3 13 ships its binary for Node 22 and later; an older Node runs it in a child of its own. @param {string} peer */
+function nodeFor(peer) {
+  const major = Number(process.versions.node.split('.')[0])
+  return peer === 'sqlite' && major < FIRST_NODE_FOR_SQLITE ? NODE_FOR_SQLITE : process.execPath
+}
+
+/** @param {string} command @param {string[]} parameters @returns {Promise<any>} */
+function collect(command, parameters) {
+  return new Promise(resolve => {
+    const child = spawn(command, parameters, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+    })
+    let [output, complaint] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', text => {
+      output += text
+    })
+    child.stderr.setEncoding('utf8').on('data', text => {
+      complaint += text
+    })
+    child.on('error', error => resolve({ failed: error.message }))
+    child.on('close', (code, signal) => resolve(parse(output) ?? { failed: reason(code, signal, complaint) }))
+  })
+}
+
+/** @param {string} output */
+function parse(output) {
+  const line = output.trim().split('\n').at(-1)
+  return line ? JSON.parse(line) : undefined
+}
+
+/** @param {number | null} code @param {string | null} signal @param {string} complaint */
+function reason(code, signal, complaint) {
+  const errors = complaint.split('\n').filter(line => /error/i.test(line) && !line.startsWith('    at '))
+  const said = errors[0] ?? complaint.trim().split('\n').at(-1) ?? ''
+  return `${said.trim()} (${signal === null ? `exit code ${code}` : signal})`
+}
+
+/** Installs the peers from npm where they are missing. Returns a sentence when that failed. */
+export function installPeers() {
+  if (existsSync(join(BENCH, 'node_modules/lmdb'))) return undefined
+  console.log('installing the peers (npm --prefix bench ci) ...')
+  const { status } = spawnSync('npm', ['ci', '--prefix', BENCH], { stdio: ['ignore', 'inherit', 'inherit'] })
+  return status === 0 ? undefined : 'npm could not install the peers of bench/package.json'
+}
+
+/** Builds the Go peers; returns a sentence when they cannot be had. @param {string} scratch */
+export function buildGoPeers(scratch) {
+  const options = /** @type {const} */ ({ cwd: join(BENCH, 'go'), encoding: 'utf8' })
+  const { error, status, stderr } = spawnSync('go', ['build', '-o', join(scratch, 'go-peers'), '.'], options)
+  if (error !== undefined) return 'there is no `go` on this machine'
+  return status === 0 ? undefined : `go build failed: ${stderr.trim().split('\n').at(-1)}`
+}

@@ -1,0 +1,88 @@
+// @ts-check
+// walrus-wal itself, as built from this checkout.
+import { readFileSync } from 'node:fs'
+import { LeftOut } from './contract.mjs'
+
+const ENTRY = new URL('../../dist/index.js', import.meta.url)
+
+export function version() {
+  return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+}
+
+/** @type {import('./contract.mjs').OpenPeer} */
+export async function open(directory, settings) {
+  const { openWal } = await import(ENTRY.href)
+  if (openWal === undefined) throw new LeftOut('this checkout has no openWal yet')
+  const options = { sync: 'always', ...settings.options }
+  /** @type {any} */
+  const wal = await openWal(directory, options).catch(leaveOutWhatIsNotBuilt)
+  return { ...writing(wal), ...reading(wal), ...describe(wal, options) }
+}
+
+/** @param {any} error @returns {never} */
+function leaveOutWhatIsNotBuilt(error) {
+  if (error.code === 'WAL_INVALID_OPTION') throw new LeftOut(error.message)
+  throw error
+}
+
+/** @param {any} wal @param {Record<string, unknown>} options */
+function describe(wal, options) {
+  /** @type {import('./contract.mjs').Survives} */
+  const survives = options.sync === 'always' ? 'power cut' : 'process crash'
+  return {
+    survives,
+    options: Object.entries(options)
+      .map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+      .join(', '),
+    count: () => wal.lastIndex,
+    close: () => wal.close(),
+    rotate: () => wal.rotate(),
+  }
+}
+
+/** @param {any} wal */
+function writing(wal) {
+  return {
+    append: (/** @type {Buffer} */ data) => wal.append(data),
+    batch: (/** @type {Buffer[]} */ data) => wal.appendBatch(data),
+    submit: (/** @type {Buffer} */ data) => void wal.submit(data),
+    room: () => (wal.writableNeedDrain ? wal.drained() : undefined),
+    settle: () => wal.waitForCommit(wal.lastIndex),
+    writable: () => wal.writable(),
+  }
+}
+
+/** @param {any} wal */
+function reading(wal) {
+  return {
+    scan: (/** @type {Visit} */ visit, /** @type {number} */ limit) => eachEntry(wal.replay(), visit, limit),
+    scanChunks: (/** @type {Visit} */ visit, /** @type {number} */ limit) => eachChunk(wal.replay(), visit, limit),
+    range: (/** @type {number} */ from, /** @type {number} */ to, /** @type {Visit} */ visit) =>
+      eachChunk(wal.replay({ from: from + 1, to }), visit, to - from),
+    tail: (/** @type {Visit} */ visit, /** @type {AbortSignal} */ signal) =>
+      eachChunk(wal.tail({ from: 'end', signal }), visit, Number.POSITIVE_INFINITY),
+    get: async (/** @type {number} */ position) => (await wal.get(position + 1)).data,
+    getSync: (/** @type {number} */ position) => wal.getSync(position + 1).data,
+  }
+}
+
+/** @typedef {(data: Uint8Array) => void} Visit */
+
+/** @param {any} cursor @param {Visit} visit @param {number} limit */
+async function eachEntry(cursor, visit, limit) {
+  let left = limit
+  for await (const entry of cursor) {
+    visit(entry.data)
+    if (--left <= 0) break
+  }
+}
+
+/** @param {any} cursor @param {Visit} visit @param {number} limit */
+async function eachChunk(cursor, visit, limit) {
+  let left = limit
+  for await (const chunk of cursor.chunks()) {
+    for (let at = 0; at < chunk.length; at++) visit(chunk[at].data)
+    left -= chunk.length
+    if (left <= 0) break
+  }
+}
