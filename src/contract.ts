@@ -32,7 +32,6 @@ export interface LogReader<T> {
   /** Last index known to be on stable storage. */
   readonly durableIndex: number
   readonly status: LogStatus
-  /** `truncate` carries the range that was removed, and comes before any entry that takes one of its indexes is handed to a cursor. */
   readonly events: EventEmitter<WalEvents>
   /** Resolves once `committedIndex >= index`; one shared promise for all waiters of one commit. */
   committed(index: number): Promise<void>
@@ -102,6 +101,11 @@ export interface Log<T, In = T> extends LogReader<T> {
    * because whoever got WAL_NO_SPACE from `accept` waits here before trying again. Rejects when the log fails or is closed.
    */
   drained(): Promise<void>
+  /**
+   * Calls back within `truncateAfter` and `reset`, before an index is given out again: of what was accepted so far nothing above
+   * `lastIndex` is left (0 for `reset`). Returns a function that unsubscribes.
+   */
+  onTakeBack(listener: (lastIndex: number) => void): () => void
   /** Resolves once everything accepted before the call is as durable as `'finish'` promises: synced, or with `'never'` committed. */
   settled(): Promise<void>
 }

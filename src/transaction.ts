@@ -103,9 +103,9 @@ class Transaction<In> implements WalTransaction<In> {
     if (this.#bytes + encoded.length > this.#limits.maxBatchBytes) {
       throw this.#tooLarge(`${this.#bytes} of at most ${this.#limits.maxBatchBytes} bytes (option 'maxBatchBytes')`)
     }
+    const entry = { data: encoded, ...stampOf(options) }
     this.#bytes += encoded.length
-    const timestamp = options?.timestamp === undefined ? undefined : Number(options.timestamp)
-    this.#entries.push({ data: encoded, term: options?.term, timestamp })
+    this.#entries.push(entry)
   }
 
   /** Refused with nothing accepted, it stays pending and may be committed again; so also when `signal` has aborted already. */
@@ -156,6 +156,24 @@ class Transaction<In> implements WalTransaction<In> {
   #tooLarge(has: string): WalError {
     return new WalError('WAL_BATCH_TOO_LARGE', `transaction ${this.id} takes no further entry: it has ${has}`)
   }
+}
+
+/** Now rather than at commit, where what cannot be stored would refuse all of it; and a Date may be changed until then. */
+function stampOf({ term, timestamp }: EntryOptions = {}): { term?: number; timestamp?: number } {
+  const stamp: { term?: number; timestamp?: number } = {}
+  if (term !== undefined) {
+    if (!Number.isSafeInteger(term) || term < 0) throw unstorable('term must be an integer of 0 or more', term)
+    stamp.term = term
+  }
+  if (timestamp !== undefined) {
+    stamp.timestamp = Number(timestamp)
+    if (!Number.isFinite(stamp.timestamp)) throw unstorable('timestamp must be milliseconds since 1970', timestamp)
+  }
+  return stamp
+}
+
+function unstorable(rule: string, value: number | Date): WalError {
+  return new WalError('WAL_INVALID_ENTRY', `${rule}, got ${String(value)}`)
 }
 
 function outcomeUnknown({ firstIndex, lastIndex }: IndexRange, cause: unknown): WalError {

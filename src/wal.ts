@@ -29,13 +29,7 @@ import type {
   WalTransaction,
 } from './types.js'
 
-const stampRules = {
-  term: { must: 'be a number', holds: (value: unknown) => typeof value === 'number' },
-  timestamp: {
-    must: 'be a number or a Date',
-    holds: (value: unknown) => typeof value === 'number' || value instanceof Date,
-  },
-}
+const stampRules = { term: rules.term, timestamp: rules.timestamp }
 const batchRules = { expectedLastIndex: rules.index, signal: rules.signal }
 const appendRules = { ...stampRules, ...batchRules }
 const submitRules = { ...stampRules, expectedLastIndex: rules.index }

@@ -50,6 +50,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   readonly #side: ReadSide
   readonly #cursors = new Set<FileCursor<Out>>()
   readonly #endListeners = new Set<(error: WalError | undefined) => void>()
+  readonly #takeBackListeners = new Set<(lastIndex: number) => void>()
   readonly #syncIsLax: boolean
   readonly #release: () => Promise<void>
   readonly #stopRotation: () => void
@@ -150,7 +151,8 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   encode(data: In): Uint8Array {
     const payload = encodeData(this.#encoding, data)
     this.#admission.assertEntryFits(payload)
-    return payload.slice()
+    // Not slice(): that of a Buffer is a view of the caller's memory.
+    return new Uint8Array(payload)
   }
 
   accept(data: In, options?: AcceptOptions): number {
@@ -277,6 +279,11 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     return () => this.#endListeners.delete(listener)
   }
 
+  onTakeBack(listener: (lastIndex: number) => void): () => void {
+    this.#takeBackListeners.add(listener)
+    return () => this.#takeBackListeners.delete(listener)
+  }
+
   // ---- reading
 
   async get(index: number): Promise<Entry<Out>> {
@@ -389,6 +396,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
       await this.#store.publishMark(lastIndex, true)
     })
     for (const cursor of [...this.#cursors]) cursor.takenBack(lastIndex)
+    for (const listener of [...this.#takeBackListeners]) listener(side === 'reset' ? 0 : lastIndex)
     await done
   }
 

@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream'
 import type { Log, LogCursor } from '../contract.js'
 import { WalError } from '../errors.js'
-import type { Chunk, WalEvents } from '../types.js'
+import type { Chunk } from '../types.js'
 import { Admission, acceptorOf, answerWrite, type InputOptions } from './admission.js'
 import { disposeStream, settle } from './ending.js'
 import { IndexRuns } from './index-runs.js'
@@ -40,12 +40,9 @@ class LogTransform<T, In> extends Duplex {
     super({ objectMode: true, readableHighWaterMark: 1 })
     this.#log = log
     this.#admission = new Admission(log, chunk => this.#accepted(accept(chunk)))
-    const truncated = (event: WalEvents['truncate'][0]) => this.#truncated(event)
-    const leave = log.onEnd(error => this.#logEnded(error))
-    log.events.on('truncate', truncated)
+    const leaves = [log.onEnd(error => this.#logEnded(error)), log.onTakeBack(lastIndex => this.#takenBack(lastIndex))]
     this.#leave = () => {
-      leave()
-      log.events.off('truncate', truncated)
+      for (const leave of leaves) leave()
     }
   }
 
@@ -139,11 +136,12 @@ class LogTransform<T, In> extends Duplex {
     return held
   }
 
-  /** Entries of this stream were cut off before they came out: their indexes may now name the entries of others. */
-  #truncated({ firstIndex, lastIndex, side }: WalEvents['truncate'][0]): void {
-    if (side === 'before' || firstIndex > this.#own.last) return
-    const message = `entries ${firstIndex} to ${lastIndex} were cut off before all of them had come out of this stream`
-    this.destroy(new WalError('WAL_TRUNCATED', message, { firstIndex, lastIndex, lost: 'after' }))
+  #takenBack(lastIndex: number): void {
+    const lost = this.#own.last
+    if (lost <= lastIndex) return
+    const firstIndex = lastIndex + 1
+    const message = `entries up to ${lost} were removed by truncateAfter or reset before they had come out of this stream`
+    this.destroy(new WalError('WAL_TRUNCATED', message, { firstIndex, lastIndex: lost, lost: 'after' }))
   }
 
   #logEnded(error: WalError | undefined): void {

@@ -102,8 +102,9 @@ export function readableSuite(openLog: OpenLog): void {
     })
 
     test('a bounded one that has not ended fails with WAL_CLOSED when the log is closed', async () => {
-      const { log, close } = await openFilled()
-      const stream = open(log, { live: false, chunkMaxBytes: 100 })
+      const { log, close } = await openLog({ encoding: text() })
+      for (let n = 0; n < 50; n++) await log.committed(log.accept('x'.repeat(20_000)))
+      const stream = open(log, { live: false, chunkMaxBytes: 1000 })
       await once(stream, 'readable')
       await close()
       await walError(stream.toArray(), 'WAL_CLOSED')

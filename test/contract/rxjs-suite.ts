@@ -161,9 +161,10 @@ export function rxjsSuite(openWal: OpenWal): void {
 
     test('options are checked at the call', async () => {
       const { wal, close } = await openFilled(1)
-      for (const bad of [{ life: 1 }, { project: 1 }, { concurrency: 0, project: () => EMPTY }]) {
+      for (const bad of [{ life: 1 }, { concurrency: 0, project: () => EMPTY }]) {
         expect(() => observe(wal, bad as never)).toThrow(expect.objectContaining({ code: 'WAL_INVALID_OPTION' }))
       }
+      expect(() => observe(wal, { project: 1 as never })).toThrow(TypeError)
       await close()
     })
   })

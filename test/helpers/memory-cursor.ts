@@ -1,4 +1,4 @@
-import type { CursorOptions, LogCursor } from '../../src/contract.js'
+import type { CursorOptions, LogCursor, LogStatus } from '../../src/contract.js'
 import { WalError } from '../../src/errors.js'
 import type { Chunk, Entry, From } from '../../src/types.js'
 import type { MemoryLog } from './memory-log.js'
@@ -64,6 +64,7 @@ export class MemoryCursor<T> implements LogCursor<T> {
     if (this.#state.kind === 'failed') throw this.#state.error
     if (this.#state.kind === 'ended') return undefined
     const next = this.nextIndex
+    if (this.#options.live && isClosed(this.#log.status)) return this.#end()
     if (next < this.#log.firstIndex) {
       this.fail(new WalError('WAL_TRUNCATED', `entry ${next} was removed`, { index: next, lost: 'before' }))
       return this.#step()
@@ -74,12 +75,11 @@ export class MemoryCursor<T> implements LogCursor<T> {
       this.fail(this.#log.failure)
       return this.#step()
     }
-    if (this.#log.status === 'closed') return this.#end()
     return 'wait'
   }
 
   #read(from: number): Chunk<T> {
-    if (!this.#options.live && this.#log.status === 'closed') throw new WalError('WAL_CLOSED', 'the log is closed')
+    if (isClosed(this.#log.status)) throw new WalError('WAL_CLOSED', 'the log is closed')
     const to = this.#chunkEnd(from)
     const { filter } = this.#options
     const all = this.#decode(from, to)
@@ -124,6 +124,10 @@ export class MemoryCursor<T> implements LogCursor<T> {
     this.#log.openCursors.delete(this)
     this.wake()
   }
+}
+
+function isClosed(status: LogStatus): boolean {
+  return status === 'closing' || status === 'closed'
 }
 
 function resolveFrom<T>(log: MemoryLog<T, never>, from: From): number | undefined {

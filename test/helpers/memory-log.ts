@@ -44,6 +44,7 @@ export class MemoryLog<T, In = T> implements Log<T, In> {
   pendingBytes = 0
   readonly openCursors = new Set<MemoryCursor<T>>()
   readonly endListeners = new Set<(error: WalError | undefined) => void>()
+  readonly takeBackListeners = new Set<(lastIndex: number) => void>()
   readonly #options: Required<MemoryLogOptions<T, In>>
   /** `#stored[0]` is entry `firstIndex`. */
   #stored: Stored[] = []
@@ -224,21 +225,21 @@ export class MemoryLog<T, In = T> implements Log<T, In> {
   }
 
   truncateAfter(index: number): void {
-    const lastIndex = this.lastIndex
     this.#cut(index)
     this.committedIndex = Math.min(this.committedIndex, index)
     this.#rejectWaiters(this.#truncatedError(index + 1, 'after'), index + 1)
     for (const cursor of this.openCursors) {
       if (cursor.handedOutIndex > index) cursor.fail(this.#truncatedError(index + 1, 'after'))
     }
-    this.events.emit('truncate', { firstIndex: index + 1, lastIndex, side: 'after' })
+    for (const listener of [...this.takeBackListeners]) listener(index)
+    this.events.emit('truncate', { firstIndex: this.firstIndex, lastIndex: index, side: 'after' })
   }
 
   truncateBefore(index: number): void {
     const { firstIndex } = this
     this.#stored = this.#stored.slice(index - firstIndex)
     this.firstIndex = index
-    this.events.emit('truncate', { firstIndex, lastIndex: index - 1, side: 'before' })
+    this.events.emit('truncate', { firstIndex: index, lastIndex: this.lastIndex, side: 'before' })
   }
 
   /** All entries, committed or not, as they read back. */
@@ -268,6 +269,11 @@ export class MemoryLog<T, In = T> implements Log<T, In> {
   onEnd(listener: (error: WalError | undefined) => void): () => void {
     this.endListeners.add(listener)
     return () => this.endListeners.delete(listener)
+  }
+
+  onTakeBack(listener: (lastIndex: number) => void): () => void {
+    this.takeBackListeners.add(listener)
+    return () => this.takeBackListeners.delete(listener)
   }
 
   #end(error: WalError | undefined): void {

@@ -16,5 +16,5 @@ test('a transform that is done leaves no cursor and no listener at the log', asy
   ended.end('b')
   expect(await ended.toArray()).toHaveLength(1)
   if (!ended.closed) await once(ended, 'close')
-  expect([log.openCursors.size, log.endListeners.size, log.events.listenerCount('truncate')]).toEqual([0, 0, 0])
+  expect([log.openCursors.size, log.endListeners.size, log.takeBackListeners.size]).toEqual([0, 0, 0])
 })

@@ -1,0 +1,50 @@
+import { systemClock } from '../../src/clock.js'
+import { BinaryFormat } from '../../src/codec/binary.js'
+import { SimulatedFileSystem } from '../../src/file-system/simulated.js'
+import { FileLog } from '../../src/log/file-log.js'
+import { resolveOptions } from '../../src/options.js'
+import { openStore } from '../../src/segments/opening.js'
+import type { Wal, WalOptions } from '../../src/types.js'
+import { FileWal } from '../../src/wal.js'
+import type { ControlledLogOptions } from '../contract/controlled-log.js'
+import type { OpenWal } from '../contract/rxjs-suite.js'
+import { DiskSwitch } from './disk-switch.js'
+
+/** The suites' way to the real log, on a simulated disk; also to the Wal around it. */
+export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T, In> & WalOptions) => {
+  const fs = new SimulatedFileSystem()
+  await fs.createDirectory('/log')
+  const options = resolveOptions<In, T>({ segmentMaxBytes: 1 << 16, ...given })
+  const { store, report } = await openStore({
+    fs,
+    clock: systemClock,
+    directory: '/log',
+    logger: options.logger,
+    format: options.format,
+    encoding: options.encoding.name,
+    startIndex: options.startIndex,
+    createIfMissing: true,
+    strict: false,
+    limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
+    createFormat: (_name, logId) => new BinaryFormat(logId),
+  })
+  let log: FileLog<In, T> | undefined
+  const wal = new FileWal<T, In>({
+    recoveryReport: report,
+    transaction: { ...options.transaction, maxBatchBytes: options.maxBatchBytes },
+    createLog: events =>
+      (log = new FileLog({ fs, clock: systemClock, store, options, release: async () => {}, events })),
+  })
+  if (log === undefined) throw new Error('the Wal has made no log')
+  const opened = log
+  const disk = new DiskSwitch(fs)
+  return {
+    log: opened,
+    wal: wal as unknown as Wal<T, In>,
+    setDisk: state => disk.set(state),
+    resume: () => opened.resume(),
+    truncateAfter: index => opened.truncateAfter(index),
+    truncateBefore: index => opened.truncateBefore(index),
+    close: () => opened.close(),
+  }
+}
