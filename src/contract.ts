@@ -44,6 +44,16 @@ export interface LogReader<T> {
   cursor(options?: CursorOptions<T>): LogCursor<T>
   /** Calls back once when the log leaves service: with its failure, or with undefined when it was closed. Returns a function that unsubscribes. */
   onEnd(listener: (error: WalError | undefined) => void): () => void
+  /** Lets a named reader keep retention from what it has yet to read. Absent where nothing is removed by itself. */
+  readonly holdRetention?: (hold: RetentionHold) => () => void
+}
+
+/** A reader that retention waits for. */
+export interface RetentionHold {
+  /** The first index it has yet to read; undefined: it needs nothing. Asked at every decision, so it must be cheap. */
+  heldFrom(): number | undefined
+  /** Told whenever more is kept for it than before, and before it is overtaken: once `heldBytes` is above `maxHeldBytes`. */
+  onHeld?(held: { heldBytes: number; maxHeldBytes: number }): void
 }
 
 export interface CursorOptions<T> {

@@ -4,6 +4,24 @@ import type { Encoding, Logger, WalOptions } from './types.js'
 /** How often a commit is followed by a sync. */
 export type SyncPolicy = { kind: 'always' } | { kind: 'interval'; intervalMs: number } | { kind: 'never' }
 
+/** What goes by itself, and what is waited for before it does. */
+export interface ResolvedRetention {
+  readonly limits: RetentionLimits
+  readonly holdForConsumers: boolean
+  readonly maxHeldBytes: number
+  readonly archive: NonNullable<WalOptions['retention']>['archive']
+}
+
+/** Infinity where nothing was asked for. */
+export interface RetentionLimits {
+  /** Segments of the log, the active one included. */
+  readonly maxSegments: number
+  /** Used bytes of all segments, the active one included. */
+  readonly maxBytes: number
+  /** Counted from a segment's sealing. */
+  readonly maxAgeMs: number
+}
+
 /** Every option with its value; frozen. docs/API.md says what each means. */
 export interface ResolvedOptions<In, Out> {
   readonly encoding: Encoding<In, Out>
@@ -12,6 +30,8 @@ export interface ResolvedOptions<In, Out> {
   readonly sync: SyncPolicy
   readonly segmentMaxBytes: number
   readonly rotation: NonNullable<WalOptions['rotation']>
+  /** Undefined: everything is kept. */
+  readonly retention: ResolvedRetention | undefined
   readonly highWaterMark: number
   readonly maxEntryBytes: number
   readonly maxBatchBytes: number
@@ -33,6 +53,7 @@ const KNOWN = new Set<string>([
   'sync',
   'segmentMaxBytes',
   'rotation',
+  'retention',
   'highWaterMark',
   'maxEntryBytes',
   'maxBatchBytes',
@@ -46,7 +67,7 @@ const KNOWN = new Set<string>([
   'encoding',
 ])
 /** In the contract, and not in this version. */
-const NOT_BUILT = new Set<string>(['format', 'retention', 'readCacheBytes', 'writerThread', 'io'])
+const NOT_BUILT = new Set<string>(['format', 'readCacheBytes', 'writerThread', 'io'])
 
 /** Checks what the user gave and fills in the defaults, but for the encoding. Throws WAL_INVALID_OPTION, or a TypeError for a wrong type. */
 export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding<In, Out> }): ResolvedOptions<In, Out> {
@@ -71,6 +92,7 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
     sync: resolveSync(given.sync),
     segmentMaxBytes: integer('segmentMaxBytes', given.segmentMaxBytes, 64 * MIB, 1, LARGEST_SEGMENT),
     rotation: resolveRotation(given.rotation),
+    retention: resolveRetention(given.retention),
     highWaterMark: integer('highWaterMark', given.highWaterMark, 8 * MIB, 1, Number.MAX_SAFE_INTEGER),
     maxEntryBytes,
     maxBatchBytes,
@@ -131,6 +153,28 @@ function resolveRotation(value: WalOptions['rotation'] = {}): NonNullable<WalOpt
   return { ...value }
 }
 
+const RETENTION_OPTIONS = ['maxSegments', 'maxBytes', 'maxAgeMs', 'holdForConsumers', 'maxHeldBytes', 'archive']
+const MAX_HELD_BYTES = 8 * 1024 * MIB
+
+function resolveRetention(value: WalOptions['retention']): ResolvedRetention | undefined {
+  if (value === undefined) return undefined
+  object('retention', value)
+  refuseOthers('retention', value, RETENTION_OPTIONS)
+  const { archive } = value
+  if (archive !== undefined && typeof archive !== 'function')
+    throw new TypeError(`retention.archive must be a function, got ${show(archive)}`)
+  const limit = (name: 'maxSegments' | 'maxBytes' | 'maxAgeMs') =>
+    value[name] === undefined
+      ? Number.POSITIVE_INFINITY
+      : integer(`retention.${name}`, value[name], 1, 1, Number.MAX_SAFE_INTEGER)
+  return {
+    limits: { maxSegments: limit('maxSegments'), maxBytes: limit('maxBytes'), maxAgeMs: limit('maxAgeMs') },
+    holdForConsumers: boolean('retention.holdForConsumers', value.holdForConsumers, true),
+    maxHeldBytes: integer('retention.maxHeldBytes', value.maxHeldBytes, MAX_HELD_BYTES, 0, Number.MAX_SAFE_INTEGER),
+    archive,
+  }
+}
+
 function resolveTransaction(value: WalOptions['transaction'] = {}): { timeoutMs: number; maxEntries: number } {
   object('transaction', value)
   refuseOthers('transaction', value, ['timeoutMs', 'maxEntries'])
@@ -148,12 +192,27 @@ function resolveLock(value: WalOptions['lock']): WalOptions['lock'] {
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-function resolveLogger(value: Logger | undefined): Logger {
+/** Silent unless one is given. Throws a TypeError for one that lacks a level. */
+export function resolveLogger(value: Logger | undefined): Logger {
   if (value === undefined) return SILENT
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
     if (typeof value?.[level] !== 'function') throw new TypeError(`logger.${level} must be a function`)
   }
-  return value
+  return shielded(value)
+}
+
+/** What a logger throws is an uncaught exception of the program, in a later turn: never the log's business. */
+function shielded(logger: Logger): Logger {
+  const shield = (level: keyof Logger) => (fields: object, message?: string) => {
+    try {
+      logger[level](fields, message)
+    } catch (error) {
+      setImmediate(() => {
+        throw error
+      })
+    }
+  }
+  return { debug: shield('debug'), info: shield('info'), warn: shield('warn'), error: shield('error') }
 }
 
 function object(name: string, value: unknown): void {

@@ -46,7 +46,7 @@ export class Admission {
     this.#format = format
     this.#limits = limits
     this.#now = tickClock(clock)
-    this.#monotonic = clock.monotonic
+    this.#monotonic = () => clock.monotonic()
     this.#onOpen = from.onOpen
     this.#fill = from.fill
     this.lastIndex = from.lastIndex

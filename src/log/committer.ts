@@ -22,6 +22,8 @@ export interface CommitterParts {
   announcer: Announcer
   /** Called when a commit counts, before its waiters are told. `start` is its offset in the active segment. */
   onCommitted: (commit: PendingCommit, start: number) => void
+  /** Called when a segment was sealed because the next one took its place. */
+  onSealed: (sealed: Segment) => void
   /** Called when readers must look again: something was committed or removed, or the log left service. */
   onChange: () => void
 }
@@ -162,6 +164,7 @@ export class Committer {
     const rotated = await this.#timed(() => this.store.rotate())
     this.#durableIndex = this.#committedIndex
     this.statistics.rotated()
+    this.#parts.onSealed(rotated.sealed)
     this.#parts.announcer.announce('rotate', { sealed: rotated.sealed.info(), opened: rotated.opened.info() })
     return rotated
   }

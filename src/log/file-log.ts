@@ -2,7 +2,15 @@ import type { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.js'
 import { decodeData, encodeData } from '../codec/encoding.js'
 import { allocateMemory, EntryPositions } from '../codec/memory.js'
-import type { AcceptBatchOptions, AcceptOptions, CursorOptions, LogCursor, LogStatus, StoredLog } from '../contract.js'
+import type {
+  AcceptBatchOptions,
+  AcceptOptions,
+  CursorOptions,
+  LogCursor,
+  LogStatus,
+  RetentionHold,
+  StoredLog,
+} from '../contract.js'
 import { WalError } from '../errors.js'
 import type { FileSystem } from '../file-system/types.js'
 import type { ResolvedOptions } from '../options.js'
@@ -13,19 +21,22 @@ import type {
   Entry,
   EntryInput,
   EntryOptions,
-  From,
   IndexRange,
   SegmentInfo,
   WalEvents,
   WalStats,
 } from '../types.js'
-import { Admission } from './admission.js'
+import type { Admission } from './admission.js'
 import { Announcer } from './announcer.js'
 import { Committer } from './committer.js'
 import { FileCursor } from './cursor.js'
+import { openAdmission } from './open-admission.js'
 import type { PendingCommit } from './pending-commit.js'
-import { extendOffsets, type ReadableState, ReadSide, truncatedBefore } from './read-side.js'
+import { extendOffsets, type ReadableState, ReadSide } from './read-side.js'
+import { cannotCut, closed, neverComes } from './refusals.js'
+import { RetentionKeeper } from './retention-keeper.js'
 import { startRotation } from './rotation.js'
+import { startOf } from './start.js'
 
 export interface FileLogParts<In, Out> {
   fs: FileSystem
@@ -54,6 +65,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   readonly #syncIsLax: boolean
   readonly #release: () => Promise<void>
   readonly #stopRotation: () => void
+  readonly #retention: RetentionKeeper
   #ended = false
   #closing: Promise<void> | undefined
 
@@ -76,9 +88,11 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
       highWaterMark,
       announcer: this.announcer,
       onCommitted,
+      onSealed: sealed => this.#retention.sealed(sealed),
       onChange,
     })
-    this.#admission = this.#openAdmission(clock, options)
+    this.#retention = this.#openRetention(clock, options)
+    this.#admission = openAdmission(store, clock, options, commit => this.#committer.enqueue(commit))
     this.#committer.attach(this.#admission)
     this.#stopRotation = startRotation(rotation, {
       clock,
@@ -88,20 +102,16 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     })
   }
 
-  #openAdmission(clock: Clock, options: ResolvedOptions<In, Out>): Admission {
-    const { active, format } = this.#store
-    const limits = { ...options, segmentMaxEntries: options.rotation.maxEntries ?? Infinity }
-    const fill = { bytes: active.end.offset - active.contentStart, entries: active.lastIndex - active.firstIndex + 1 }
-    const onOpen = (commit: PendingCommit) => this.#committer.enqueue(commit)
-    const admission = new Admission(format, limits, clock, {
-      lastIndex: active.lastIndex,
-      lastTerm: active.end.lastTerm,
-      fill,
-      onOpen,
+  #openRetention(clock: Clock, { retention, logger }: ResolvedOptions<In, Out>): RetentionKeeper {
+    const { directory } = this
+    const segments = () => this.#store.segments
+    return new RetentionKeeper(retention, {
+      clock,
+      logger,
+      directory,
+      segments,
+      remove: choose => this.#retire(choose),
     })
-    // Entries above the active segment's own limits could not be told from damage when it is read.
-    if (this.#store.limitsGrew) admission.rotate()
-    return admission
   }
 
   // ---- where the log stands
@@ -242,7 +252,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   committed(index: number): Promise<void> {
     if (index <= this.committedIndex) return Promise.resolve()
     const commit = this.#committer.pendingCommitOf(index)
-    return commit === undefined ? Promise.reject(this.#neverComes(index)) : commit.done(index)
+    return commit === undefined ? Promise.reject(neverComes(index, this)) : commit.done(index)
   }
 
   async durable(index: number): Promise<void> {
@@ -261,16 +271,6 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
 
   sync(): Promise<void> {
     return this.#committer.sync()
-  }
-
-  #neverComes(index: number): WalError {
-    const { failure, lastIndex } = this
-    if (failure !== undefined) return failure
-    if (this.isClosed) return new WalError('WAL_CLOSED', `The log in ${this.directory} is closed.`)
-    return new WalError('WAL_INDEX_OUT_OF_RANGE', `No entry ${index} was accepted; the last one is ${lastIndex}.`, {
-      index,
-      lastIndex,
-    })
   }
 
   onEnd(listener: (error: WalError | undefined) => void): () => void {
@@ -295,8 +295,8 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   }
 
   cursor(options: CursorOptions<Out> = { live: false }): LogCursor<Out> {
-    if (this.isClosed) throw new WalError('WAL_CLOSED', `The log in ${this.directory} is closed.`)
-    const start = this.#startOf(options.from ?? 'start')
+    if (this.isClosed) throw closed(this.directory)
+    const start = startOf(options.from ?? 'start', this)
     const cursor = new FileCursor<Out>(this.#side, options, {
       ...start,
       committedIndex: this.committedIndex,
@@ -305,21 +305,6 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     })
     this.#cursors.add(cursor)
     return cursor
-  }
-
-  #startOf(from: From) {
-    const { firstIndex, committedIndex, lastIndex } = this
-    if (from === 'start') return { index: firstIndex, floating: true, seek: undefined }
-    if (from === 'end') return { index: committedIndex + 1, floating: false, seek: undefined }
-    if (typeof from === 'object') {
-      const timestamp = typeof from.timestamp === 'number' ? from.timestamp : from.timestamp.getTime()
-      return { index: firstIndex, floating: true, seek: { timestamp, upTo: committedIndex } }
-    }
-    if (from >= 1 && from < firstIndex) throw truncatedBefore(from, firstIndex)
-    if (Number.isSafeInteger(from) && from >= 1 && from <= lastIndex + 1)
-      return { index: from, floating: false, seek: undefined }
-    const message = `from is ${from}, but the log has the entries ${firstIndex} to ${lastIndex}.`
-    throw new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index: from, firstIndex, lastIndex })
   }
 
   #decoded(entry: Entry<Buffer>): Entry<Out> {
@@ -364,7 +349,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   async truncateBefore(index: number): Promise<void> {
     const { lastIndex } = this
     if (this.status !== 'paused') this.#committer.assertAccepting()
-    if (!Number.isSafeInteger(index) || index > lastIndex + 1) throw this.#cannotCut('truncateBefore', index)
+    if (!Number.isSafeInteger(index) || index > lastIndex + 1) throw cannotCut('truncateBefore', index, this)
     await this.#committer.evenPaused(async () => {
       if (index <= this.firstIndex) return
       this.#removed(await this.#store.truncateBefore(index))
@@ -372,18 +357,30 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     })
   }
 
+  readonly holdRetention = (hold: RetentionHold): (() => void) => this.#retention.hold(hold)
+
+  /** Removes the oldest segments up to the one chosen. */
+  async #retire(choose: () => Segment | undefined): Promise<boolean> {
+    let last: Segment | undefined
+    await this.#committer.evenPaused(async () => {
+      last = choose()
+      if (last !== undefined) this.#removed(await this.#store.truncateBefore(last.lastIndex + 1), 'retention')
+    })
+    return last !== undefined
+  }
+
   async truncateAfter(index: number): Promise<void> {
     this.#committer.assertAccepting()
     const { firstIndex, lastIndex } = this
     if (!Number.isSafeInteger(index) || index > lastIndex || index < firstIndex - 1)
-      throw this.#cannotCut('truncateAfter', index)
+      throw cannotCut('truncateAfter', index, this)
     if (index === lastIndex) return this.#committer.between(() => Promise.resolve())
     await this.#takeBack(index, 'after', () => this.#store.truncateAfter(index))
   }
 
   async reset(nextIndex: number): Promise<void> {
     this.#committer.assertAccepting()
-    if (!Number.isSafeInteger(nextIndex) || nextIndex < 1) throw this.#cannotCut('reset', nextIndex)
+    if (!Number.isSafeInteger(nextIndex) || nextIndex < 1) throw cannotCut('reset', nextIndex, this)
     await this.#takeBack(nextIndex - 1, 'reset', () => this.#store.reset(nextIndex))
   }
 
@@ -400,16 +397,10 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     await done
   }
 
-  #removed(segments: readonly Segment[]): void {
+  #removed(segments: readonly Segment[], reason: 'retention' | 'truncate' = 'truncate'): void {
     this.#side.forget(segments)
-    for (const segment of segments) this.announcer.announce('remove', { segment: segment.info(), reason: 'truncate' })
+    for (const segment of segments) this.announcer.announce('remove', { segment: segment.info(), reason })
     this.#side.changed()
-  }
-
-  #cannotCut(call: string, index: number): WalError {
-    const { firstIndex, lastIndex } = this
-    const message = `${call}(${index}) is outside of the log, which has the entries ${firstIndex} to ${lastIndex}.`
-    return new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index, firstIndex, lastIndex })
   }
 
   resume(): Promise<void> {
@@ -463,6 +454,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#retention.stop()
     const listeners = [...this.#endListeners]
     this.#endListeners.clear()
     for (const listener of listeners) listener(this.failure)

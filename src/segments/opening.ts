@@ -338,7 +338,8 @@ async function removeFiles(
     if ((await fs.stat(indexName(path))) !== undefined) paths.push(indexName(path))
   }
   for (const path of paths) {
-    await fs.unlink(path)
+    // An unfinished segment gave its name to the successor that was just published, and went with that.
+    if ((await fs.stat(path)) !== undefined) await fs.unlink(path)
     logger.info({ path }, 'removed a file that an interrupted operation left')
   }
   if (paths.length > 0) await fs.syncDirectory(directory)

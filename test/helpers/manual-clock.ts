@@ -3,10 +3,11 @@ import type { Clock } from '../../src/clock.js'
 /** A clock that stands still until a test moves it. */
 export class ManualClock implements Clock {
   #now = 0
+  #set = 0
   readonly timers = new Set<{ at: number; callback: () => void }>()
 
   now(): number {
-    return this.#now
+    return this.#now + this.#set
   }
 
   monotonic(): number {
@@ -25,6 +26,11 @@ export class ManualClock implements Clock {
     for (const timer of [...this.timers].sort((a, b) => a.at - b.at)) {
       if (timer.at <= this.#now && this.timers.delete(timer)) timer.callback()
     }
+  }
+
+  /** Somebody sets the time of day forward or, with a negative number, back. */
+  set(byMs: number): void {
+    this.#set += byMs
   }
 
   /** Moves on as while the event loop is busy: no timer runs. */
