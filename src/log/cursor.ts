@@ -96,14 +96,18 @@ export class FileCursor<T> implements LogCursor<T> {
     for (;;) {
       if (this.#hasError) throw this.#error
       if (this.#closed) return undefined
+      if (this.#side.state.isClosed && !this.#options.live && this.#next <= this.#to) this.#failByClose()
       const ready = this.#fromPiece()
       if (ready !== undefined) return ready
       if (this.#next > this.#to) return this.#end()
       this.#settleStart()
       const { state } = this.#side
-      if (state.isClosed) return this.#endByClose()
-      if (this.#next <= state.committedIndex) await this.#load()
-      else if (state.failure !== undefined) throw state.failure
+      if (this.#next <= state.committedIndex) {
+        // Of a closed log only what is in memory can still be had: enough for a reader that kept up with it.
+        if (!state.isClosed) await this.#load()
+        else if (!this.#takeRecent()) return this.#end()
+      } else if (state.failure !== undefined) throw state.failure
+      else if (state.isClosed) return this.#end()
       else if (this.#options.live) await this.#waitForMore()
       else return this.#end()
     }
@@ -123,9 +127,7 @@ export class FileCursor<T> implements LogCursor<T> {
     return undefined
   }
 
-  #endByClose(): undefined {
-    this.#release()
-    if (this.#options.live) return undefined
+  #failByClose(): never {
     throw new WalError(
       'WAL_CLOSED',
       `The log in ${this.#side.state.directory} was closed before this reader had read ${this.#to}.`,
@@ -195,12 +197,7 @@ export class FileCursor<T> implements LogCursor<T> {
 
   /** Takes the next piece from memory or reads it; there is at least one committed entry ahead. */
   async #load(): Promise<void> {
-    const recent = this.#side.recent.find(this.#next)
-    if (recent !== undefined) {
-      this.#scan = undefined
-      this.#take(recent)
-      return
-    }
+    if (this.#takeRecent()) return
     if (this.#caughtUp) this.#fallBehind()
     const segment = this.#side.segmentOf(this.#next)
     try {
@@ -208,6 +205,14 @@ export class FileCursor<T> implements LogCursor<T> {
     } catch (error) {
       throw this.#side.explain(error, segment, this.#next)
     }
+  }
+
+  #takeRecent(): boolean {
+    const recent = this.#side.recent.find(this.#next)
+    if (recent === undefined) return false
+    this.#scan = undefined
+    this.#take(recent)
+    return true
   }
 
   async #read(segment: Segment): Promise<void> {
@@ -324,7 +329,7 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#closed = true
     this.#piece = undefined
     this.#scan = undefined
-    if (this.#options.live) this.#side.liveCursors--
+    if (this.#options.live) this.#side.leaveLive()
     this.#onClose(this)
     this.#wake?.()
   }

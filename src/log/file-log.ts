@@ -148,8 +148,9 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     return this.#committer.failure
   }
 
+  /** Cursors go by this: while the log is closing they still hand out what its last commits bring. */
   get isClosed(): boolean {
-    return this.status === 'closed' || this.status === 'closing'
+    return this.status === 'closed'
   }
 
   get writableNeedDrain(): boolean {
@@ -287,15 +288,21 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   // ---- reading
 
   async get(index: number): Promise<Entry<Out>> {
+    this.#assertOpen()
     return this.#decoded(await this.#side.get(index))
   }
 
   getSync(index: number): Entry<Out> {
+    this.#assertOpen()
     return this.#decoded(this.#side.getSync(index))
   }
 
+  #assertOpen(): void {
+    if (this.status === 'closed' || this.status === 'closing') throw closed(this.directory)
+  }
+
   cursor(options: CursorOptions<Out> = { live: false }): LogCursor<Out> {
-    if (this.isClosed) throw closed(this.directory)
+    this.#assertOpen()
     const start = startOf(options.from ?? 'start', this)
     const cursor = new FileCursor<Out>(this.#side, options, {
       ...start,

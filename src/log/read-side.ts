@@ -72,8 +72,14 @@ export class ReadSide {
 
   close(): void {
     this.#files.close()
-    this.recent.clear()
+    if (this.liveCursors === 0) this.recent.clear()
     this.changed()
+  }
+
+  /** A cursor that followed the log is done. */
+  leaveLive(): void {
+    this.liveCursors--
+    if (this.liveCursors === 0 && this.state.isClosed) this.recent.clear()
   }
 
   /** Throws what reading `index` gets when there is no such entry (yet, or any more). */

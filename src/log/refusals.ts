@@ -1,10 +1,12 @@
+import type { LogReader } from '../contract.js'
 import { WalError } from '../errors.js'
 import type { ReadableState } from './read-side.js'
 
 /** What the wait for a commit that nothing will ever bring rejects with. */
-export function neverComes(index: number, { failure, isClosed, directory, lastIndex }: ReadableState): WalError {
+export function neverComes(index: number, log: Pick<LogReader<unknown>, 'status'> & ReadableState): WalError {
+  const { failure, status, directory, lastIndex } = log
   if (failure !== undefined) return failure
-  if (isClosed) return closed(directory)
+  if (status === 'closed' || status === 'closing') return closed(directory)
   const message = `No entry ${index} was accepted; the last one is ${lastIndex}.`
   return new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index, lastIndex })
 }

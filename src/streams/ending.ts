@@ -1,5 +1,11 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
+import { WalError } from '../errors.js'
 import { finished } from './node-stream.js'
+
+/** For a stream or an iterator that was still open when its log was closed. */
+export function closedError(directory: string): WalError {
+  return new WalError('WAL_CLOSED', `the log in ${directory} was closed before this reader or writer had ended`)
+}
 
 /** Node's error for a stream that an AbortSignal destroyed. */
 export function abortError(reason: unknown): Error {

@@ -1,6 +1,8 @@
 import { onAbort } from '../abort.js'
 import type { LogCursor, LogReader } from '../contract.js'
+import type { WalError } from '../errors.js'
 import type { Chunk, Cursor, Entry } from '../types.js'
+import { closedError } from './ending.js'
 import type { ReadRequest } from './read-options.js'
 
 /**
@@ -44,7 +46,11 @@ class EntryCursor<T> implements Cursor<T> {
     try {
       signal?.throwIfAborted()
       this.#cursor = log.cursor(cursor)
-      if (signal) this.#unsubscribe = onAbort(signal, reason => this.#abort(reason))
+      const leaves = [signal && onAbort(signal, reason => this.#abort(reason))]
+      if (!cursor.live) leaves.push(log.onEnd(error => this.#logEnded(error, log.directory)))
+      this.#unsubscribe = () => {
+        for (const leave of leaves) leave?.()
+      }
     } catch (error) {
       this.#failure = { error }
     }
@@ -144,6 +150,11 @@ class EntryCursor<T> implements Cursor<T> {
     this.#failure = { error: reason }
     this.#limit = this.#position
     this.#cursor?.close(reason)
+  }
+
+  /** A bounded one that ends has handed out everything: one that the log's closing stops midway fails. */
+  #logEnded(error: WalError | undefined, directory: string): void {
+    if (error === undefined && this.#position < this.#limit) this.#abort(closedError(directory))
   }
 
   #close(): void {

@@ -3,10 +3,9 @@ import type { Log, LogCursor } from '../contract.js'
 import { WalError } from '../errors.js'
 import type { Chunk } from '../types.js'
 import { Admission, acceptorOf, answerWrite, type InputOptions } from './admission.js'
-import { disposeStream, settle } from './ending.js'
+import { closedError, disposeStream, settle } from './ending.js'
 import { IndexRuns } from './index-runs.js'
 import { Duplex } from './node-stream.js'
-import { closedError } from './writable.js'
 
 type Callback = (error?: Error | null) => void
 

@@ -1,8 +1,8 @@
 import type { Writable as NodeWritable } from 'node:stream'
 import type { Log } from '../contract.js'
-import { WalError } from '../errors.js'
+import type { WalError } from '../errors.js'
 import { Admission, acceptorOf, answerWrite, type InputOptions } from './admission.js'
-import { disposeStream, settle } from './ending.js'
+import { closedError, disposeStream, settle } from './ending.js'
 import { Writable } from './node-stream.js'
 
 type Callback = (error?: Error | null) => void
@@ -61,9 +61,4 @@ class LogWritable<In> extends Writable {
     if (error) this.destroy(error)
     else if (!this.#finishing) this.destroy(closedError(this.#log.directory))
   }
-}
-
-/** For a stream that was still open when its log was closed. */
-export function closedError(directory: string): WalError {
-  return new WalError('WAL_CLOSED', `the log in ${directory} was closed before this stream had ended`)
 }

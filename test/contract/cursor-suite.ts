@@ -328,12 +328,32 @@ export function cursorSuite(openLog: OpenLog): void {
     })
   })
 
-  test('closing the log fails a replay under way, so that one that ends has seen everything', async () => {
-    const { log, close } = await openLog({ encoding: text() })
-    for (let n = 0; n < 50; n++) await log.committed(log.accept('x'.repeat(20_000)))
-    const cursor = replay(log, { chunkMaxBytes: 1000 })
+  test.each([
+    ['within a chunk', {}],
+    ['between two chunks', { chunkMaxBytes: 1 }],
+  ])('closing the log fails a replay under way %s, so that one that ends has seen everything', async (_where, how) => {
+    const { log, close } = await openFilled(1000)
+    const cursor = replay(log, how)
     await cursor.next()
     await close()
-    await walError(indexesOf(cursor), 'WAL_CLOSED')
+    await walError(cursor.next(), 'WAL_CLOSED')
+    expect(await cursor.next()).toEqual(done)
+  })
+
+  test('a replay that has seen everything ends, whether the log is closed or not', async () => {
+    const { log, close } = await openFilled(3)
+    const cursor = replay(log)
+    for (let n = 0; n < 3; n++) await cursor.next()
+    await close()
+    expect(await cursor.next()).toEqual(done)
+  })
+
+  test('a tail that keeps up sees what closing the log commits, and ends', async () => {
+    const { log, close } = await openFilled(3)
+    const reading = indexesOf(tail(log))
+    await turns()
+    for (let n = 4; n <= 100; n++) log.accept(`${n}`)
+    await close()
+    expect(await reading).toEqual(upTo(100))
   })
 }

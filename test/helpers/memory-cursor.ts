@@ -64,7 +64,6 @@ export class MemoryCursor<T> implements LogCursor<T> {
     if (this.#state.kind === 'failed') throw this.#state.error
     if (this.#state.kind === 'ended') return undefined
     const next = this.nextIndex
-    if (this.#options.live && isClosed(this.#log.status)) return this.#end()
     if (next < this.#log.firstIndex) {
       this.fail(new WalError('WAL_TRUNCATED', `entry ${next} was removed`, { index: next, lost: 'before' }))
       return this.#step()
@@ -75,11 +74,12 @@ export class MemoryCursor<T> implements LogCursor<T> {
       this.fail(this.#log.failure)
       return this.#step()
     }
+    if (this.#log.status === 'closed') return this.#end()
     return 'wait'
   }
 
   #read(from: number): Chunk<T> {
-    if (isClosed(this.#log.status)) throw new WalError('WAL_CLOSED', 'the log is closed')
+    if (!this.#options.live && isClosed(this.#log.status)) throw new WalError('WAL_CLOSED', 'the log is closed')
     const to = this.#chunkEnd(from)
     const { filter } = this.#options
     const all = this.#decode(from, to)
