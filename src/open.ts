@@ -65,6 +65,7 @@ export async function openWith(
       createIfMissing: options.createIfMissing,
       strict: options.recovery === 'strict',
       limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
+      io: options.io,
       createFormat: (_name, logId) => new BinaryFormat(logId),
     })
     return compose({ fs, clock, options, opened, release })

@@ -33,6 +33,8 @@ export interface ResolvedOptions<In, Out> {
   /** Undefined: everything is kept. */
   readonly retention: ResolvedRetention | undefined
   readonly highWaterMark: number
+  /** 'auto' is narrowed to 'buffered' where direct I/O cannot be meant. */
+  readonly io: NonNullable<WalOptions['io']>
   readonly maxEntryBytes: number
   readonly maxBatchBytes: number
   readonly recovery: NonNullable<WalOptions['recovery']>
@@ -65,9 +67,10 @@ const KNOWN = new Set<string>([
   'logger',
   'fileSystem',
   'encoding',
+  'io',
 ])
 /** In the contract, and not in this version. */
-const NOT_BUILT = new Set<string>(['format', 'readCacheBytes', 'writerThread', 'io'])
+const NOT_BUILT = new Set<string>(['format', 'readCacheBytes', 'writerThread'])
 
 /** Checks what the user gave and fills in the defaults, but for the encoding. Throws WAL_INVALID_OPTION, or a TypeError for a wrong type. */
 export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding<In, Out> }): ResolvedOptions<In, Out> {
@@ -98,6 +101,7 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
     maxBatchBytes,
     recovery: oneOf('recovery', given.recovery, ['tolerate-torn-tail', 'strict'] as const),
     startIndex: integer('startIndex', given.startIndex, 1, 1, Number.MAX_SAFE_INTEGER - 1),
+    io: resolveIo(given),
     createIfMissing: boolean('createIfMissing', given.createIfMissing, true),
     transaction: resolveTransaction(given.transaction),
     lock: resolveLock(given.lock),
@@ -139,6 +143,15 @@ function resolveSync(value: WalOptions['sync']): SyncPolicy {
   refuseOthers('sync', value, ['intervalMs'])
   if (value.intervalMs === undefined) throw invalid('sync.intervalMs', 'given', value.intervalMs)
   return { kind: 'interval', intervalMs: integer('sync.intervalMs', value.intervalMs, 0, 1, 0x7fffffff) }
+}
+
+/** Direct writes are durable one by one: of use only where every commit is to be, and in the format that fills blocks. */
+function resolveIo({ io, sync, format }: WalOptions): NonNullable<WalOptions['io']> {
+  const wanted = oneOf('io', io, ['auto', 'direct', 'buffered'] as const)
+  const fits = (sync === undefined || sync === 'always') && format !== 'ndjson'
+  if (wanted === 'direct' && !fits)
+    throw invalid('io', "'auto' or 'buffered' unless sync is 'always' and format 'binary'", wanted)
+  return fits ? wanted : 'buffered'
 }
 
 function resolveRotation(value: WalOptions['rotation'] = {}): NonNullable<WalOptions['rotation']> {

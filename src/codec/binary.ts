@@ -1,5 +1,5 @@
 import type { Entry } from '../types.js'
-import { crc32 } from './crc32.js'
+import { crc32, NATIVE_MIN_BYTES } from './crc32.js'
 import {
   type CommitProbe,
   type CommitSeal,
@@ -14,6 +14,7 @@ import {
   type SegmentHeader,
   UNKNOWN_INCOMPATIBLE_FLAGS,
 } from './format.js'
+import { kernel, SCAN_BAD, SCAN_DONE, SCAN_MORE } from './kernel.js'
 import {
   ENDS_BATCH,
   type EntryPositions,
@@ -98,7 +99,7 @@ export class BinaryFormat implements Format {
     const dataEnd = dataAt + payload.length
     const end = align8(dataEnd)
     for (let at = dataEnd; at < end; at++) bytes[at] = 0
-    words[word] = crc32(bytes, position + ENTRY_CHECKED_FROM, dataEnd, indexSeed(fields.index, this.#logSeed))
+    words[word] = this.#checksum(memory, position, dataEnd, fields.index)
     return end
   }
 
@@ -107,7 +108,10 @@ export class BinaryFormat implements Format {
     const word = start >> 2
     const bodyStart = start + COMMIT_HEADER_BYTES
     words[word] = COMMIT_MAGIC
-    words[word + 2] = bodyCrcOf(memory, bodyStart, end)
+    words[word + 2] =
+      memory.address >= 0
+        ? kernel!.bodyCrc(memory.address + bodyStart, memory.address + end)
+        : bodyCrcOf(memory, bodyStart, end)
     words[word + 3] = seal.count
     writeU64(words, word + 4, end - bodyStart)
     writeU64(words, word + 6, seal.firstIndex)
@@ -121,6 +125,7 @@ export class BinaryFormat implements Format {
 
   scan(window: Window, state: ScanState, found: EntryPositions): ScanStop {
     const available = Math.min(window.start + window.length, state.limit)
+    const staged = stage(window, state.offset, available)
     for (;;) {
       if (state.remaining === 0) {
         if (state.offset >= state.limit) return { kind: 'end' }
@@ -128,7 +133,9 @@ export class BinaryFormat implements Format {
         if (stop !== undefined) return stop
         state.batch.found = found.count
       }
-      const stop = this.#scanEntries(window, state, found, available)
+      const stop = staged
+        ? this.#scanStaged(window, state, found, available)
+        : this.#scanEntries(window, state, found, available)
       if (stop !== undefined) return stop
     }
   }
@@ -241,6 +248,43 @@ export class BinaryFormat implements Format {
     return this.#leaveCommit(window, state, available)
   }
 
+  /** As `#scanEntries`, by the kernel, over the copy of the window that lies on its stage. */
+  #scanStaged(window: Window, state: ScanState, found: EntryPositions, available: number): ScanStop | undefined {
+    const { slots, result, stage } = kernel!
+    const base = stage.address
+    const end = base + Math.min(available, state.commitEnd) - window.start
+    while (state.remaining > 0) {
+      const first = state.offset === state.commitOffset + COMMIT_HEADER_BYTES
+      const from = base + state.offset - window.start
+      const wanted = Math.min(state.remaining, slots.length)
+      const count = kernel!.scan(
+        from,
+        end,
+        base,
+        this.#logSeed,
+        state.index,
+        wanted,
+        state.maxEntryBytes,
+        state.bodyCrc,
+        slots.byteOffset,
+      )
+      const before = found.count
+      found.pushAll(slots.subarray(0, count))
+      if (first && count > 0) found.slots[before]! |= FIRST_OF_COMMIT
+      noteProgress(state, result, { base, start: window.start, count, before })
+      const status = result[1]
+      if (status === SCAN_DONE) continue
+      if (status === SCAN_MORE) return this.#explain(window, state, available, result[2]!)
+      if (status === SCAN_BAD) return this.#explain(window, state, available, 0)
+      return {
+        kind: 'unsupported',
+        offset: state.offset,
+        flags: window.words[((state.offset - window.start) >> 2) + 2]!,
+      }
+    }
+    return this.#leaveCommit(window, state, available)
+  }
+
   #leaveCommit(window: Window, state: ScanState, available: number): ScanStop | undefined {
     const whole =
       state.offset === state.commitEnd && state.bodyCrc === state.expectedBodyCrc && state.batch.offset === state.offset
@@ -276,6 +320,15 @@ export class BinaryFormat implements Format {
     return size
   }
 
+  /** Checksum of the entry at `position` whose data end at `dataEnd`. */
+  #checksum(memory: Memory, position: number, dataEnd: number, index: number): number {
+    const from = position + ENTRY_CHECKED_FROM
+    if (memory.address < 0 || dataEnd - from >= NATIVE_MIN_BYTES) {
+      return crc32(memory.bytes, from, dataEnd, indexSeed(index, this.#logSeed))
+    }
+    return kernel!.indexedCrc(memory.address + from, dataEnd - from, this.#logSeed, index) >>> 0
+  }
+
   /** Why the entry at `state.offset` was not accepted: the window may be too short (`need`), the commit, or the entry bad (0). */
   #explain(window: Window, state: ScanState, available: number, need: number): ScanStop {
     if (need > 0 && state.offset + need <= state.commitEnd) return { kind: 'more', need }
@@ -298,6 +351,40 @@ function entryAt(window: Window, position: number, index: number): Entry<Buffer>
   }
   if (inTransaction) entry.transactionId = bytes.toString('hex', position + ENTRY_HEADER_BYTES, dataAt)
   return entry
+}
+
+/** Copies what is to be scanned to where the kernel sees it; false where it has to be done without. */
+function stage(window: Window, from: number, available: number): boolean {
+  if (kernel === undefined || window.length > kernel.stage.bytes.length) return false
+  const { start, bytes } = window
+  kernel.stage.bytes.set(bytes.subarray(from - start, Math.max(from, available) - start), from - start)
+  return true
+}
+
+interface KernelRun {
+  base: number
+  /** Offset in the file of what lies at `base`. */
+  start: number
+  count: number
+  /** How many entries had been found before this run. */
+  before: number
+}
+
+/** Moves the state to where the kernel stopped. */
+function noteProgress(state: ScanState, result: Int32Array, { base, start, count, before }: KernelRun): void {
+  const { batch, remaining, index } = state
+  const wholeBatches = result[4]!
+  if (wholeBatches > 0) {
+    batch.offset = start + result[5]! - base
+    batch.index = index + wholeBatches
+    batch.remaining = remaining - wholeBatches
+    batch.bodyCrc = result[6]! >>> 0
+    batch.found = before + wholeBatches
+  }
+  state.offset = start + result[0]! - base
+  state.index = index + count
+  state.remaining = remaining - count
+  state.bodyCrc = result[3]! >>> 0
 }
 
 function bodyCrcOf(memory: Memory, from: number, end: number): number {

@@ -1,7 +1,7 @@
 import { crc32 as zlibCrc32 } from 'node:zlib'
 
 /** From about this length on the native call, with the view it needs, is faster than the loop below. */
-const NATIVE_MIN_BYTES = 768
+export const NATIVE_MIN_BYTES = 768
 
 const POLYNOMIAL = 0xedb88320
 

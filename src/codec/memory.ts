@@ -3,6 +3,8 @@ export interface Memory {
   readonly bytes: Buffer
   readonly words: Int32Array
   readonly doubles: Float64Array
+  /** Where the kernel sees it; -1 for memory of JavaScript. */
+  readonly address: number
 }
 
 /** Memory that holds the bytes of a segment file from offset `start` on; the first `length` of them are valid. */
@@ -17,12 +19,13 @@ export function allocateMemory(size: number): Memory {
 }
 
 /** The codec's views over a buffer whose start and length are multiples of 8. */
-export function viewMemory(bytes: Buffer): Memory {
+export function viewMemory(bytes: Buffer, address = -1): Memory {
   const { buffer, byteOffset, length } = bytes
   return {
     bytes,
     words: new Int32Array(buffer, byteOffset, length >> 2),
     doubles: new Float64Array(buffer, byteOffset, length >> 3),
+    address,
   }
 }
 
@@ -46,12 +49,20 @@ export class EntryPositions {
   }
 
   push(slot: number): void {
-    if (this.count === this.slots.length) {
-      const larger = new Int32Array(this.slots.length * 2)
-      larger.set(this.slots)
-      this.slots = larger
-    }
+    if (this.count === this.slots.length) this.#grow(this.count + 1)
     this.slots[this.count++] = slot
+  }
+
+  pushAll(slots: Int32Array): void {
+    if (this.count + slots.length > this.slots.length) this.#grow(this.count + slots.length)
+    this.slots.set(slots, this.count)
+    this.count += slots.length
+  }
+
+  #grow(atLeast: number): void {
+    const larger = new Int32Array(Math.max(atLeast, this.slots.length * 2))
+    larger.set(this.slots)
+    this.slots = larger
   }
 
   /** A copy of its own size with every position lowered by `shift`: for what is kept. */

@@ -2,8 +2,9 @@ import type { Clock } from '../clock.js'
 import { type EntryFields, FLAG_ENDS_BATCH, FLAG_IN_TRANSACTION, type Format } from '../codec/format.js'
 import { ENDS_BATCH, FIRST_OF_COMMIT } from '../codec/memory.js'
 import { WalError } from '../errors.js'
+import { BLOCK_BYTES } from '../segments/segment-writer.js'
 import type { EntryOptions } from '../types.js'
-import { ARENA_BYTES, acquireArena } from './arena.js'
+import { acquireArena } from './arena.js'
 import { PendingCommit } from './pending-commit.js'
 
 export interface AdmissionLimits {
@@ -12,6 +13,8 @@ export interface AdmissionLimits {
   segmentMaxBytes: number
   /** Entries per segment; Infinity when nobody limits them. */
   segmentMaxEntries: number
+  /** Commits lie in memory as they will lie in blocks, so that they can be written as they are. */
+  isDirect: boolean
 }
 
 /** What the active segment will hold once everything accepted so far is written. */
@@ -163,10 +166,12 @@ export class Admission {
     const rotateBefore = this.#rotateNext
     if (rotateBefore) this.#fill = { bytes: 0, entries: 0 }
     this.#rotateNext = false
+    // The content of a binary segment begins at a block, so what fills it says where in a block the commit will start.
+    const start = this.#limits.isDirect ? this.#fill.bytes % BLOCK_BYTES : 0
     this.#fill.bytes += prefix
-    const memory = acquireArena(Math.max(bytes, ARENA_BYTES))
+    const memory = acquireArena(start + bytes)
     const from = { firstIndex: lastIndex + 1, lastTerm, rotateBefore, acceptedAt: this.#monotonic() }
-    this.#filling = new PendingCommit(memory, prefix, from)
+    this.#filling = new PendingCommit(memory, { start, prefix }, from)
     this.#onOpen(this.#filling)
     return this.#filling
   }

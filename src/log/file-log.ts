@@ -208,9 +208,9 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     this.#committer.assertAccepting()
     if (options?.expectedLastIndex !== undefined) this.#assertExpected(options.expectedLastIndex)
     const before = this.#admission.filling
-    const end = before?.end ?? 0
+    const end = before?.end
     const commit = this.#admission.one(payload, options)
-    this.#committer.backlog.add(commit.end - (commit === before ? end : 0), 1)
+    this.#committer.backlog.add(commit.end - (commit === before ? end! : commit.start), 1)
     return commit
   }
 
@@ -224,9 +224,9 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     const firstIndex = this.#admission.lastIndex + 1
     if (payloads.length === 0) return { range: { firstIndex, lastIndex: firstIndex - 1, count: 0 } }
     const before = this.#admission.filling
-    const end = before?.end ?? 0
+    const end = before?.end
     const commit = this.#admission.batch(payloads, options, given.transactionId)
-    this.#committer.backlog.add(commit.end - (commit === before ? end : 0), payloads.length)
+    this.#committer.backlog.add(commit.end - (commit === before ? end! : commit.start), payloads.length)
     return { commit, range: { firstIndex, lastIndex: this.#admission.lastIndex, count: payloads.length } }
   }
 
@@ -337,7 +337,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
       segments: this.#store.segments.length,
       usedBytes,
       cursors: this.#cursors.size,
-      io: 'buffered',
+      io: this.#store.io,
     }
   }
 

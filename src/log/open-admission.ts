@@ -12,7 +12,8 @@ export function openAdmission(
   onOpen: (commit: PendingCommit) => void,
 ): Admission {
   const { active, format } = store
-  const limits = { ...options, segmentMaxEntries: options.rotation.maxEntries ?? Infinity }
+  const isDirect = store.io === 'direct'
+  const limits = { ...options, isDirect, segmentMaxEntries: options.rotation.maxEntries ?? Infinity }
   const fill = { bytes: active.end.offset - active.contentStart, entries: active.lastIndex - active.firstIndex + 1 }
   const from = { lastIndex: active.lastIndex, lastTerm: active.end.lastTerm, fill, onOpen }
   const admission = new Admission(format, limits, clock, from)

@@ -33,12 +33,12 @@ export class PendingCommit {
 
   constructor(
     memory: Memory,
-    prefix: number,
+    place: { start: number; prefix: number },
     from: { firstIndex: number; lastTerm: number; rotateBefore: boolean; acceptedAt: number },
   ) {
     this.memory = memory
-    this.start = 0
-    this.end = prefix
+    this.start = place.start
+    this.end = place.start + place.prefix
     this.firstIndex = from.firstIndex
     this.lastTerm = from.lastTerm
     this.rotateBefore = from.rotateBefore

@@ -15,6 +15,7 @@ import { type Catalog, indexName, MANIFEST_NAME, MARK_NAME } from './name.js'
 import { PublishDeclined, publishSegment } from './publish.js'
 import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
 import { floorAt, predecessorOf, SegmentStore } from './segment-store.js'
+import { type Io, isRefusal, SegmentWriter } from './segment-writer.js'
 import { type Cut, copyCommits, cutAt, epochAfter, examineTail, type TailFinding } from './tail.js'
 
 export interface OpeningContext {
@@ -29,6 +30,7 @@ export interface OpeningContext {
   createIfMissing: boolean
   strict: boolean
   limits: { maxEntryBytes: number; maxBatchBytes: number }
+  io: Io | 'auto'
   createFormat: (name: FormatName, logId: string) => Format
 }
 
@@ -136,23 +138,23 @@ async function openSegments(context: OpeningContext, catalog: Catalog, opening: 
   const chain = buildChain(files, opening.manifest)
   const newest = chain.linked.at(-1)
   if (newest === undefined) return firstSegment(context, catalog, opening)
-  const source = await fs.open(newest.path, 'write')
-  let keepOpen = false
+  const source = await fs.open(newest.path, 'read')
   try {
     const mark = await readMark(fs, directory, opening.manifest.logId)
     const { format, manifest } = opening
     const finding = await examineTail(source, { format, manifest, linked: chain.linked, mark, strict: context.strict })
-    keepOpen = finding.decision === 'continue'
     const tail = { chain, source, finding }
-    return await (keepOpen ? continueIn(context, catalog, opening, tail) : succeed(context, catalog, opening, tail))
+    return await (finding.decision === 'continue'
+      ? continueIn(context, catalog, opening, tail)
+      : succeed(context, catalog, opening, tail))
   } finally {
-    if (!keepOpen) await source.close()
+    await source.close()
   }
 }
 
 interface Tail {
   chain: Chain
-  /** The newest segment, open for write. */
+  /** The newest segment, open for reading. */
   source: File
   finding: TailFinding
 }
@@ -166,11 +168,11 @@ async function firstSegment(context: OpeningContext, catalog: Catalog, opening: 
     epoch: manifest.epochs.at(-1)!,
     now: clock.now(),
   })
-  const { file, path, contentStart } = await publish({ fs, directory, format, header })
+  const { path, contentStart } = await publish({ fs, directory, format, header })
   const segment = new Segment(header, path, contentStart, emptyEnd(header, contentStart), false)
   const saved = await saveManifest(opening, { newestId: 1, floor: floorAt(1, segment.end) })
   const removedFiles = await removeFiles(context, { temporary: catalog.temporary, segments: [] })
-  const store = await finish(context, { ...opening, manifest: saved }, [segment], file)
+  const store = await finish(context, { ...opening, manifest: saved }, [segment])
   return { store, report: { clean: true, cutBytes: 0, copiedEntries: 0, removedFiles, durationMs: 0 } }
 }
 
@@ -181,14 +183,14 @@ async function continueIn(
   opening: ManifestOpening,
   tail: Tail,
 ): Promise<Opened> {
-  const { chain, source, finding } = tail
+  const { chain, finding } = tail
   const segments = chainSegments(chain.linked, finding.report.end)
   const removedFiles = await removeFiles(context, {
     temporary: catalog.temporary,
     segments: [...chain.below, ...chain.dead],
   })
   const manifest = { ...opening.manifest, firstIndex: chain.firstIndex }
-  const store = await finish(context, { ...opening, manifest }, segments, source)
+  const store = await finish(context, { ...opening, manifest }, segments)
   return { store, report: { clean: true, cutBytes: 0, copiedEntries: 0, removedFiles, durationMs: 0 } }
 }
 
@@ -229,7 +231,7 @@ async function succeed(
   const isTorn = (finding.report.damage?.bytes ?? 0) > 0
   const doomed = [...chain.below, ...chain.dead, ...(replaced !== undefined && !isTorn ? [newest] : [])]
   const removedFiles = await removeFiles(context, { temporary: catalog.temporary, segments: doomed })
-  const store = await finish(context, { ...opening, manifest: saved }, segments, published.file)
+  const store = await finish(context, { ...opening, manifest: saved }, segments)
   return { store, report: reportOf(newest, finding, active.lastIndex - plan.firstIndex + 1, removedFiles) }
 }
 
@@ -346,15 +348,11 @@ async function removeFiles(
   return paths
 }
 
-async function finish(
-  context: OpeningContext,
-  opening: ManifestOpening,
-  segments: Segment[],
-  activeFile: File,
-): Promise<SegmentStore> {
+async function finish(context: OpeningContext, opening: ManifestOpening, segments: Segment[]): Promise<SegmentStore> {
   const { fs, clock, directory, limits, logger } = context
   const { manifest, format, file: manifestFile } = opening
   const active = segments.at(-1)!
+  const writer = await openWriter(context, active)
   const epoch = manifest.epochs.at(-1)!
   const initial = {
     logId: manifest.logId,
@@ -368,5 +366,15 @@ async function finish(
     logger.warn({ path, error }, 'the mark could not be written; followers lag until it can')
   const mark = new MarkWriter(clock, await MarkWriter.open(fs, path, initial), report)
   await mark.update(initial, true)
-  return new SegmentStore({ fs, clock, directory, format, manifest, manifestFile, mark, segments, activeFile, limits })
+  return new SegmentStore({ fs, clock, directory, format, manifest, manifestFile, mark, segments, writer, limits })
+}
+
+async function openWriter({ fs, io }: OpeningContext, { path, end }: Segment): Promise<SegmentWriter> {
+  try {
+    return await SegmentWriter.open(fs, path, io, end.offset)
+  } catch (cause) {
+    if (io !== 'direct' || !isRefusal(cause)) throw cause
+    const message = `io is 'direct', but the file system of ${path} has no direct I/O. Use 'auto' or 'buffered'.`
+    throw new WalError('WAL_INVALID_OPTION', message, { cause })
+  }
 }

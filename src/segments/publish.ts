@@ -22,8 +22,6 @@ export interface Publication {
 
 export interface Published {
   header: SegmentHeader
-  /** Open for write. */
-  file: File
   path: string
   contentStart: number
 }
@@ -41,15 +39,13 @@ export async function publishSegment(publication: Publication): Promise<Publishe
     await file.sync()
     await fs.rename(temporary, path)
     await fs.syncDirectory(directory)
+    return { header, path, contentStart }
+  } finally {
     await file.close()
-    return { header, file: await fs.open(path, 'write'), path, contentStart }
-  } catch (error) {
-    await file.close()
-    throw error
   }
 }
 
-async function prepare(publication: Publication, temporary: string): Promise<Omit<Published, 'path'>> {
+async function prepare(publication: Publication, temporary: string): Promise<Omit<Published, 'path'> & { file: File }> {
   const { fs, format, writeContent } = publication
   let { header } = publication
   let file: File | undefined

@@ -3,14 +3,14 @@ import type { Clock } from '../clock.js'
 import type { Epoch, Format, Predecessor, SegmentHeader } from '../codec/format.js'
 import { encodeManifest, type Floor, type Manifest } from '../codec/manifest.js'
 import type { Memory } from '../codec/memory.js'
-import { writeFully } from '../file-system/transfer.js'
 import type { TwoSlotFile } from '../file-system/two-slot-file.js'
-import type { File, FileSystem } from '../file-system/types.js'
+import type { FileSystem } from '../file-system/types.js'
 import type { MarkWriter } from './mark-writer.js'
 import { indexName } from './name.js'
 import { publishSegment } from './publish.js'
 import { walkToIndex } from './scan.js'
 import { emptyEnd, findSegment, Segment, type SegmentEnd } from './segment.js'
+import { type Io, SegmentWriter } from './segment-writer.js'
 import { drive } from './window.js'
 
 /** What the store is made of once recovery has run. */
@@ -23,8 +23,8 @@ export interface StoreParts {
   manifestFile: TwoSlotFile
   mark: MarkWriter
   segments: readonly Segment[]
-  /** The newest segment, open for write. */
-  activeFile: File
+  /** Writes the newest segment. */
+  writer: SegmentWriter
   /** Limits for entries and batches, as the options say now. */
   limits: { maxEntryBytes: number; maxBatchBytes: number }
 }
@@ -52,7 +52,7 @@ export class SegmentStore {
   readonly format: Format
   readonly #parts: StoreParts
   #segments: readonly Segment[]
-  #file: File
+  #writer: SegmentWriter
   #manifest: Manifest
   /** Bytes of the active segment below this are on stable storage. */
   #syncedEnd: number
@@ -63,7 +63,7 @@ export class SegmentStore {
     this.directory = parts.directory
     this.format = parts.format
     this.#segments = parts.segments
-    this.#file = parts.activeFile
+    this.#writer = parts.writer
     this.#manifest = parts.manifest
     this.#syncedEnd = this.active.end.offset
     this.#binding = parts.format.bind(this.active.header)
@@ -90,6 +90,10 @@ export class SegmentStore {
     return this.#manifest.logId
   }
 
+  get io(): Io {
+    return this.#writer.io
+  }
+
   /** Whether the active segment was made for smaller entries or batches than may come now. */
   get limitsGrew(): boolean {
     const { header } = this.active
@@ -110,9 +114,11 @@ export class SegmentStore {
       provenEnd: this.#syncedEnd,
       previousCrc: end.commitCrc,
     })
-    await writeFully(this.#file, body.memory.bytes.subarray(body.start, sealed.end), end.offset)
+    await this.#writer.write({ memory: body.memory, start: body.start, end: sealed.end }, end.offset)
+    const offset = end.offset + sealed.end - body.start
+    if (this.io === 'direct') this.#syncedEnd = offset
     return {
-      offset: end.offset + sealed.end - body.start,
+      offset,
       lastIndex: body.firstIndex + body.count - 1,
       commitCrc: sealed.crc,
       commitOffset: end.offset,
@@ -129,9 +135,10 @@ export class SegmentStore {
 
   /** Syncs what the active segment holds; resolves with the end that is durable from then on, also when more was written meanwhile. */
   async sync(writtenEnd: number = this.active.end.offset): Promise<void> {
-    const file = this.#file
-    await file.sync()
-    if (file === this.#file && writtenEnd > this.#syncedEnd) this.#syncedEnd = writtenEnd
+    if (this.#syncedEnd >= writtenEnd) return
+    const writer = this.#writer
+    await writer.sync()
+    if (writer === this.#writer && writtenEnd > this.#syncedEnd) this.#syncedEnd = writtenEnd
   }
 
   /** Notes for readers in other processes how far the log is durable. */
@@ -142,7 +149,7 @@ export class SegmentStore {
 
   /** Cuts off what an unfinished write may have left behind the last commit. */
   async cutUnfinished(): Promise<void> {
-    await this.#file.truncate(this.active.end.offset)
+    await this.#writer.truncate(this.active.end.offset)
   }
 
   /** Seals the active segment and opens the next. Throws PublishDeclined with nothing changed. */
@@ -151,10 +158,10 @@ export class SegmentStore {
     await this.sync()
     const now = this.#parts.clock.now()
     const header = this.#headerFor({ firstIndex: sealed.lastIndex + 1, epoch: this.epoch, now, after: sealed })
-    const { segment, file } = await this.#publish(header)
+    const { segment, writer } = await this.#publish(header)
     sealed.sealed = true
     sealed.sealedAt = now
-    await this.#activate([...this.#segments, segment], file, {})
+    await this.#activate([...this.#segments, segment], writer, {})
     return { sealed, opened: segment }
   }
 
@@ -199,7 +206,7 @@ export class SegmentStore {
     } finally {
       await mark.close()
       await manifestFile.close()
-      await this.#file.close()
+      await this.#writer.close()
     }
   }
 
@@ -207,7 +214,7 @@ export class SegmentStore {
   async #succeed(successor: Successor, kept: readonly Segment[], firstIndex: number): Promise<Segment[]> {
     const opened = await this.#publish(this.#headerFor(successor))
     const removed = this.#segments.filter(segment => !kept.some(other => other.id === segment.id))
-    await this.#activate([...kept, opened.segment], opened.file, {
+    await this.#activate([...kept, opened.segment], opened.writer, {
       firstIndex,
       epochs: [...this.#manifest.epochs, successor.epoch],
     })
@@ -215,17 +222,18 @@ export class SegmentStore {
     return removed
   }
 
-  async #publish(header: SegmentHeader): Promise<{ segment: Segment; file: File }> {
+  async #publish(header: SegmentHeader): Promise<{ segment: Segment; writer: SegmentWriter }> {
     const { fs, directory, format } = this.#parts
-    const { file, path, contentStart } = await publishSegment({ fs, directory, format, header })
-    return { file, segment: new Segment(header, path, contentStart, emptyEnd(header, contentStart), false) }
+    const { path, contentStart } = await publishSegment({ fs, directory, format, header })
+    const writer = await SegmentWriter.open(fs, path, this.io, contentStart)
+    return { writer, segment: new Segment(header, path, contentStart, emptyEnd(header, contentStart), false) }
   }
 
   /** Makes the last of `segments` the active one, and says so in the manifest before anything is written to it. */
-  async #activate(segments: readonly Segment[], file: File, patch: Partial<Manifest>): Promise<void> {
-    const previous = this.#file
+  async #activate(segments: readonly Segment[], writer: SegmentWriter, patch: Partial<Manifest>): Promise<void> {
+    const previous = this.#writer
     this.#segments = segments
-    this.#file = file
+    this.#writer = writer
     this.#syncedEnd = this.active.end.offset
     this.#binding = this.format.bind(this.active.header)
     await previous.close()

@@ -25,6 +25,7 @@ export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T,
     startIndex: options.startIndex,
     createIfMissing: true,
     strict: false,
+    io: 'auto',
     limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
     createFormat: (_name, logId) => new BinaryFormat(logId),
   })
