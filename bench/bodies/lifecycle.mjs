@@ -9,13 +9,14 @@ import { pipe } from './writing.mjs'
 const FILL_BATCH = 1000
 const CRYPTO_JOBS = 8
 
-/** Writes `entries` entries in batches. @param {Context} context */
+/** Writes `entries` entries in batches; with `entriesPerSegment` each batch is a segment. @param {Context} context */
 export async function fill({ log, payloads, params }) {
+  const size = params.entriesPerSegment ?? FILL_BATCH
   for (let position = 0; position < params.entries; ) {
     const batch = []
-    while (batch.length < FILL_BATCH && position < params.entries) batch.push(payloads.at(position++))
+    while (batch.length < size && position < params.entries) batch.push(payloads.at(position++))
     await log.batch(batch)
-    if (params.entriesPerSegment && position % params.entriesPerSegment === 0) await log.rotate()
+    if (params.entriesPerSegment) await log.rotate()
   }
   return { count: params.entries }
 }

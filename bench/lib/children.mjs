@@ -55,8 +55,8 @@ function parse(output) {
 
 /** @param {number | null} code @param {string | null} signal @param {string} complaint */
 function reason(code, signal, complaint) {
-  const errors = complaint.split('\n').filter(line => /error/i.test(line) && !line.startsWith('    at '))
-  const said = errors[0] ?? complaint.trim().split('\n').at(-1) ?? ''
+  const lines = complaint.trim().split('\n')
+  const said = lines.find(line => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? ''
   return `${said.trim()} (${signal === null ? `exit code ${code}` : signal})`
 }
 

@@ -72,7 +72,7 @@ function specOf(benchCase, row, bench, directory) {
  * Makes the directory a body starts from: empty, or the log a case reads. A log that is only read is made once for
  * all rounds and used where it lies; one that a crash left is copied, because opening repairs it.
  * @param {import('../cases.mjs').Case} benchCase @param {import('../cases.mjs').Row} row @param {Bench} bench
- * @param {string} base @param {{ directory: string }} spec
+ * @param {string} base @param {{ directory: string, params: any }} spec
  */
 async function prepare({ fixture }, row, bench, base, spec) {
   if (fixture === undefined || row.peer === 'none') {
@@ -84,7 +84,7 @@ async function prepare({ fixture }, row, bench, base, spec) {
     const failure = await makeFixture(fixture, row, bench, made, spec)
     if (failure !== undefined) return failure
   }
-  if (fixture === 'crash') cpSync(made, spec.directory, { recursive: true })
+  if (fixture === 'crash' || spec.params.onCopy) cpSync(made, spec.directory, { recursive: true })
   else spec.directory = made
   return undefined
 }

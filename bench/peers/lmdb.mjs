@@ -4,6 +4,8 @@
 import { readFileSync } from 'node:fs'
 import { open as openEnvironment } from 'lmdb'
 
+const WINDOW_BYTES = 16 * 1024 * 1024
+
 export function version() {
   return JSON.parse(readFileSync(new URL('../node_modules/lmdb/package.json', import.meta.url), 'utf8')).version
 }
@@ -12,8 +14,7 @@ export function version() {
 export async function open(directory) {
   const database = openEnvironment(directory, { keyEncoding: 'uint32', encoding: 'binary', noMemInit: true })
   let next = nextKey(database)
-  /** @type {Promise<unknown> | undefined} */
-  let last
+  const queue = new Queue()
   return {
     survives: 'power cut',
     options: 'defaults (flushed transactions), noMemInit, uint32 keys, binary values',
@@ -25,11 +26,10 @@ export async function open(directory) {
       })
       return database.flushed
     },
-    submit: data => {
-      last = database.put(next++, data)
-    },
+    submit: data => queue.add(database.put(next++, data), data.length),
+    room: () => queue.room(),
     settle: async () => {
-      await last
+      await queue.last
       await database.flushed
     },
     scan: (visit, limit) => {
@@ -43,6 +43,28 @@ export async function open(directory) {
     getView: position => /** @type {Buffer} */ (database.getBinaryFast(position)),
     count: () => nextKey(database),
     close: () => database.close(),
+  }
+}
+
+/** lmdb-js queues puts without bound; this keeps two windows of bytes outstanding. */
+class Queue {
+  /** @type {Promise<unknown> | undefined} */
+  last
+  #bytes = 0
+  /** @type {Promise<unknown>[]} */
+  #windows = []
+
+  /** @param {Promise<unknown>} put @param {number} bytes */
+  add(put, bytes) {
+    this.last = put
+    this.#bytes += bytes
+    if (this.#bytes < WINDOW_BYTES) return
+    this.#bytes = 0
+    this.#windows.push(put)
+  }
+
+  room() {
+    return this.#windows.length > 1 ? this.#windows.shift() : undefined
   }
 }
 

@@ -55,12 +55,13 @@ function writing(wal) {
 /** @param {any} wal */
 function reading(wal) {
   return {
-    scan: (/** @type {Visit} */ visit, /** @type {number} */ limit) => eachEntry(wal.replay(), visit, limit),
-    scanChunks: (/** @type {Visit} */ visit, /** @type {number} */ limit) => eachChunk(wal.replay(), visit, limit),
+    scan: (/** @type {Visit} */ visit, /** @type {number} */ limit) => eachEntry(wal.replay({ to: limit }), visit),
+    scanChunks: (/** @type {Visit} */ visit, /** @type {number} */ limit) =>
+      eachChunk(wal.replay({ to: limit }), visit),
     range: (/** @type {number} */ from, /** @type {number} */ to, /** @type {Visit} */ visit) =>
-      eachChunk(wal.replay({ from: from + 1, to }), visit, to - from),
+      eachChunk(wal.replay({ from: from + 1, to }), visit),
     tail: (/** @type {Visit} */ visit, /** @type {AbortSignal} */ signal) =>
-      eachChunk(wal.tail({ from: 'end', signal }), visit, Number.POSITIVE_INFINITY),
+      eachChunk(wal.tail({ from: 'end', signal }), visit),
     get: async (/** @type {number} */ position) => (await wal.get(position + 1)).data,
     getSync: (/** @type {number} */ position) => wal.getSync(position + 1).data,
   }
@@ -68,21 +69,12 @@ function reading(wal) {
 
 /** @typedef {(data: Uint8Array) => void} Visit */
 
-/** @param {any} cursor @param {Visit} visit @param {number} limit */
-async function eachEntry(cursor, visit, limit) {
-  let left = limit
-  for await (const entry of cursor) {
-    visit(entry.data)
-    if (--left <= 0) break
-  }
+/** @param {any} cursor @param {Visit} visit */
+async function eachEntry(cursor, visit) {
+  for await (const entry of cursor) visit(entry.data)
 }
 
-/** @param {any} cursor @param {Visit} visit @param {number} limit */
-async function eachChunk(cursor, visit, limit) {
-  let left = limit
-  for await (const chunk of cursor.chunks()) {
-    for (let at = 0; at < chunk.length; at++) visit(chunk[at].data)
-    left -= chunk.length
-    if (left <= 0) break
-  }
+/** @param {any} cursor @param {Visit} visit */
+async function eachChunk(cursor, visit) {
+  for await (const chunk of cursor.chunks()) for (const entry of chunk) visit(entry.data)
 }
