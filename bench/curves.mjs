@@ -6,6 +6,7 @@
  * @property {string} id
  * @property {string} title
  * @property {string} xLabel
+ * @property {boolean} [inBytes] x is a number of bytes
  * @property {string} unit
  * @property {string} figure
  * @property {(x: number) => Partial<import('./cases.mjs').Case>} at what the parameter is at `x`
@@ -17,7 +18,7 @@
 const ENTRY_BYTES = 256
 const MEBIBYTE = 1024 * 1024
 /** Smaller logs are copied before they are made to grow; larger ones grow in place, by little. */
-const COPIED_BYTES = 1000 * MEBIBYTE
+const COPIED_BYTES = 1024 * MEBIBYTE
 
 /** @param {string} key @param {string} peer @param {string} how @param {object} [more] */
 const row = (key, peer, how, more) => ({ key, peer, how, ...more })
@@ -29,7 +30,7 @@ const readsLogOfBytes = way => (/** @type {number} */ bytes) => ({
   params: { entries: Math.floor(bytes / ENTRY_BYTES) },
   budget: { seconds: 1 },
 })
-const LOG_BYTES = [1, 10, 100, 1000, 10_000].map(size => size * MEBIBYTE)
+const LOG_BYTES = [1, 10, 100, 1024, 10_240].map(size => size * MEBIBYTE)
 const SEGMENTS = [1, 10, 100, 1000, 10_000]
 const ENTRIES_PER_SEGMENT = 100
 
@@ -38,7 +39,8 @@ export const CURVES = [
   {
     id: 'C1-replay',
     title: 'Cost of reading an entry in order by size of the log',
-    xLabel: 'bytes of data in the log',
+    xLabel: 'data in the log',
+    inBytes: true,
     unit: 'ns per entry',
     figure: 'nsPerEntry',
     at: readsLogOfBytes('replay'),
@@ -53,7 +55,8 @@ export const CURVES = [
   {
     id: 'C1-get',
     title: 'Cost of a random get by size of the log',
-    xLabel: 'bytes of data in the log',
+    xLabel: 'data in the log',
+    inBytes: true,
     unit: 'ns per entry',
     figure: 'nsPerEntry',
     at: readsLogOfBytes('get'),
@@ -68,7 +71,8 @@ export const CURVES = [
   {
     id: 'C1-open',
     title: 'Opening a cleanly closed log by its size',
-    xLabel: 'bytes of data in the log',
+    xLabel: 'data in the log',
+    inBytes: true,
     unit: 'ms',
     figure: 'openMs',
     at: readsLogOfBytes('reopen'),
@@ -83,7 +87,8 @@ export const CURVES = [
   {
     id: 'C1-append',
     title: 'Cost of a durable append by size of the log',
-    xLabel: 'bytes of data already in the log',
+    xLabel: 'data already in the log',
+    inBytes: true,
     unit: 'ns per entry',
     figure: 'nsPerEntry',
     at: bytes => ({
@@ -141,7 +146,8 @@ export const CURVES = [
   {
     id: 'C4',
     title: 'Durable throughput by size of an entry',
-    xLabel: 'bytes of an entry',
+    xLabel: 'size of an entry',
+    inBytes: true,
     unit: 'MB/s',
     figure: 'mbPerSecond',
     at: payloadBytes => ({ body: 'submit', payloadBytes, budget: { seconds: 1 } }),

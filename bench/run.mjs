@@ -1,13 +1,13 @@
 // @ts-check
 // `npm run bench`: runs the cases against their peers and writes the results. See README.md beside this file.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES } from './cases.mjs'
 import { CURVES } from './curves.mjs'
 import { buildGoPeers, installPeers } from './lib/children.mjs'
-import { spread, withUnit } from './lib/format.mjs'
+import { mark, spread, withUnit } from './lib/format.mjs'
 import { mountExt4 } from './lib/loop-mount.mjs'
 import { describeMachine, fileSystemOf } from './lib/machine.mjs'
 import { renderMarkdown } from './lib/markdown.mjs'
@@ -18,6 +18,8 @@ import { judge } from './lib/targets.mjs'
 const HERE = new URL('.', import.meta.url).pathname
 const SCRATCH = join(HERE, 'scratch')
 const RESULTS = join(HERE, 'results')
+/** What the files of a peer take, beside the data, at most. */
+const OVERHEAD = 1.6
 const HELP = `npm run bench -- [options]
   --quick              smaller logs, shorter runs, 3 rounds
   --case T4,T5         only these cases (T2 includes T2-1KiB)
@@ -164,7 +166,7 @@ async function runCurves(bench) {
   const done = []
   for (const curve of CURVES.filter(({ id }) => isWanted(id))) {
     console.log(`\n${curve.id}: ${curve.title} (${curve.unit})`)
-    const { id, title, xLabel, unit } = curve
+    const { id, title, xLabel, inBytes, unit } = curve
     const rows = wantedRows(curve.rows)
     const series = rows.map(({ how }) => ({
       label: how,
@@ -173,7 +175,7 @@ async function runCurves(bench) {
     }))
     for (const x of curve.xs.filter(value => !flags.quick || value <= curve.quickUpTo))
       await addPoint(curve, x, rows, series, bench)
-    done.push({ id, title, xLabel, unit, series })
+    done.push({ id, title, xLabel, inBytes, unit, series })
     if (!id.startsWith('C1')) rmSync(join(SCRATCH, 'fixtures'), { recursive: true, force: true })
   }
   rmSync(join(SCRATCH, 'fixtures'), { recursive: true, force: true })
@@ -195,6 +197,8 @@ async function addPoint(curve, x, rows, series, bench) {
     rows,
     ...curve.at(x),
   }
+  const missing = missingDisk(point, x)
+  if (missing !== undefined) return console.log(`  ${mark(x, curve.inBytes)}: left out: ${missing}`)
   /** @type {any[]} */
   const measured = await runCase(/** @type {any} */ ({ ...point, quick: point.budget }), bench, SCRATCH)
   for (const [at, { median, leftOut }] of measured.entries()) {
@@ -202,8 +206,18 @@ async function addPoint(curve, x, rows, series, bench) {
     else series[at].points.push({ x, y: median })
   }
   console.log(
-    `  ${x}: ${measured.map(({ how, median, leftOut }) => `${how} ${median === undefined ? `left out: ${leftOut}` : withUnit(median, curve.unit)}`).join('; ')}`,
+    `  ${mark(x, curve.inBytes)}: ${measured.map(({ how, median, leftOut }) => `${how} ${median === undefined ? `left out: ${leftOut}` : withUnit(median, curve.unit)}`).join('; ')}`,
   )
+}
+
+/** Why the disk is too small for the logs that a point reads, if it is. @param {any} point @param {number} bytes */
+function missingDisk({ fixture, params, rows }, bytes) {
+  if (fixture === undefined || params.entriesPerSegment) return undefined
+  const needed = bytes * rows.length * OVERHEAD
+  const { bavail, bsize } = statfsSync(SCRATCH)
+  return needed < bavail * bsize
+    ? undefined
+    : `it needs ${mark(needed, true)} of disk, ${mark(bavail * bsize, true)} are free`
 }
 
 /** @param {any} results */

@@ -17,6 +17,16 @@ export function compact(value) {
   return threeDigits(value)
 }
 
+/** A mark on an axis: `1024`, `20 k`, `64 KiB`. @param {number} value @param {boolean} [inBytes] */
+export function mark(value, inBytes = false) {
+  if (!inBytes && value < 10_000) return String(Number(value.toPrecision(4)))
+  const base = inBytes ? 1024 : 1000
+  const names = inBytes ? ['B', 'KiB', 'MiB', 'GiB'] : ['', 'k', 'M', 'G']
+  let power = 0
+  while (power < names.length - 1 && value >= base ** (power + 1)) power++
+  return `${Number((value / base ** power).toPrecision(3))} ${names[power]}`.trim()
+}
+
 /** @param {number} value @param {string} unit */
 export function withUnit(value, unit) {
   const text = compact(value)

@@ -1,6 +1,6 @@
 // @ts-check
 // The results as Markdown: one table for each case, and one of the targets at the top.
-import { compact, spread, threeDigits, withUnit } from './format.mjs'
+import { compact, mark, spread, threeDigits, withUnit } from './format.mjs'
 
 /** @param {any} results @param {string} chartDirectory relative to the Markdown file */
 export function renderMarkdown(results, chartDirectory) {
@@ -58,7 +58,7 @@ function tableRow(row, unit, also) {
 }
 
 /** @param {any} curve @param {string} chartDirectory */
-function curveSection({ id, title, xLabel, unit, series }, chartDirectory) {
+function curveSection({ id, title, xLabel, inBytes, unit, series }, chartDirectory) {
   const lines = [
     `## ${id}: ${title}`,
     '',
@@ -69,7 +69,7 @@ function curveSection({ id, title, xLabel, unit, series }, chartDirectory) {
   ]
   for (const { label, points, leftOut } of series) {
     if (leftOut !== undefined) lines.push(`| – | ${label} | left out: ${leftOut} |`)
-    for (const { x, y } of points) lines.push(`| ${compact(x)} | ${label} | ${threeDigits(y)} |`)
+    for (const { x, y } of points) lines.push(`| ${mark(x, inBytes)} | ${label} | ${threeDigits(y)} |`)
   }
   return lines.join('\n')
 }

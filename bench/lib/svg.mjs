@@ -1,7 +1,7 @@
 // @ts-check
 // Charts without a library. The colours follow the reader's light or dark scheme; every bar carries its figure as
 // text, so nothing depends on telling colours apart.
-import { compact, withUnit } from './format.mjs'
+import { mark, withUnit } from './format.mjs'
 
 const WIDTH = 820
 const LABELS = 296
@@ -76,14 +76,14 @@ function survivesLess({ survives }) {
   return survives === 'nothing' ? ' · lost in any crash' : ''
 }
 
-const PLOT = { left: 78, top: 66, width: 560, height: 280 }
+const PLOT = { left: 78, top: 66, width: 520, height: 280 }
 
 /** Lines over logarithmic axes, each named at its last point. @param {any} curve */
-export function lineChart({ id, title, xLabel, unit, series }) {
+export function lineChart({ id, title, xLabel, inBytes, unit, series }) {
   const drawn = series.filter((/** @type {any} */ line) => line.points.length > 0)
   const all = drawn.flatMap((/** @type {any} */ line) => line.points)
-  const xs = decades(all.map((/** @type {any} */ point) => point.x))
-  const ys = decades(all.map((/** @type {any} */ point) => point.y))
+  const xs = distinct(all.map((/** @type {any} */ point) => point.x))
+  const ys = marksAround(all.map((/** @type {any} */ point) => point.y))
   const toX = axis(xs, PLOT.left, PLOT.width)
   const toY = axis(ys, PLOT.top + PLOT.height, -PLOT.height)
   const bottom = PLOT.top + PLOT.height
@@ -91,14 +91,17 @@ export function lineChart({ id, title, xLabel, unit, series }) {
   return document(bottom + 58, title, [
     text(20, 28, `${id}  ${title}`, 'ink title'),
     text(20, 47, `${unit}; both axes are logarithmic`, 'faint small'),
-    ...ys.map(
-      y =>
-        `<line class="rule" x1="${PLOT.left}" y1="${toY(y)}" x2="${PLOT.left + PLOT.width}" y2="${toY(y)}"/>${text(PLOT.left - 8, toY(y) + 4, compact(y), 'faint small', 'end')}`,
-    ),
-    ...xs.map(x => text(toX(x), bottom + 18, compact(x), 'faint small', 'middle')),
+    ...ys.map(y => level(toY(y), y)),
+    ...xs.map(x => text(toX(x), bottom + 18, mark(x, inBytes), 'faint small', 'middle')),
     text(PLOT.left + PLOT.width / 2, bottom + 40, xLabel, 'faint small', 'middle'),
     ...drawn.map((/** @type {any} */ line, /** @type {number} */ at) => drawLine(line, at, toX, toY, places[at] ?? 0)),
   ])
+}
+
+/** @param {number} y @param {number} value */
+function level(y, value) {
+  const line = `<line class="rule" x1="${PLOT.left}" y1="${y.toFixed(1)}" x2="${PLOT.left + PLOT.width}" y2="${y.toFixed(1)}"/>`
+  return `${line}${text(PLOT.left - 8, y + 4, mark(value), 'faint small', 'end')}`
 }
 
 /** @param {any} line @param {number} at @param {(x: number) => number} toX @param {(y: number) => number} toY @param {number} labelY */
@@ -126,11 +129,25 @@ function spreadLabels(wanted) {
   return order.sort((a, b) => a.at - b.at).map(({ y }) => y)
 }
 
-/** The powers of ten around the values. @param {number[]} values */
-function decades(values) {
-  const first = Math.floor(Math.log10(Math.min(...values)) + 1e-9)
-  const last = Math.max(first + 1, Math.ceil(Math.log10(Math.max(...values)) - 1e-9))
-  return Array.from({ length: last - first + 1 }, (_, at) => 10 ** (first + at))
+/** @param {number[]} values */
+function distinct(values) {
+  return [...new Set(values)].sort((a, b) => a - b)
+}
+
+/** Powers of ten around the values, with 2 and 5 times them where that is few enough. @param {number[]} values */
+function marksAround(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  for (const steps of [[1, 2, 5], [1]]) {
+    const marks = []
+    for (let power = Math.floor(Math.log10(low)) - 1; power <= Math.ceil(Math.log10(high)) + 1; power++) {
+      for (const step of steps) marks.push(step * 10 ** power)
+    }
+    const first = marks.findLastIndex(value => value <= low)
+    const last = marks.findIndex(value => value >= high)
+    const around = marks.slice(first, Math.max(last, first + 1) + 1)
+    if (around.length <= 9 || steps.length === 1) return around
+  }
+  return [low, high]
 }
 
 /** @param {number[]} ticks @param {number} start @param {number} length */
