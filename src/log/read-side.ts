@@ -1,14 +1,16 @@
 import type { Format } from '../codec/format.js'
-import { EntryPositions, POSITION_MASK, type ScanState, startScan } from '../codec/memory.js'
+import { EntryPositions, POSITION_MASK, type ScanState, startScan, type Window } from '../codec/memory.js'
 import { WalError } from '../errors.js'
 import { isMissing } from '../file-system/errno.js'
 import { ioError } from '../file-system/io-error.js'
+import { readFully } from '../file-system/transfer.js'
 import type { FileSystem } from '../file-system/types.js'
 import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
 import { findSegment, type Segment } from '../segments/segment.js'
-import { drive, driveSync, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
+import { drive, driveSync, readSyncFully, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
 import type { Entry } from '../types.js'
 import { type Piece, RecentCommits } from './recent.js'
+import { Scratch, syncScratch } from './scratch.js'
 import { SegmentFiles } from './segment-files.js'
 
 /** What readers must know of the log they read; the writer and the follower each have theirs. */
@@ -29,6 +31,8 @@ export interface ReadableState {
 const RECENT_BYTES = 4 << 20
 /** How much memory the offset tables of sealed segments may take; they are built anew when they are needed again. */
 const OFFSET_TABLES_BYTES = 32 << 20
+/** Memory for gets under way that is kept for the next ones. */
+const MAX_SCRATCHES = 64
 
 /** Reading by index and by position: what `get` and all cursors of a log share. */
 export class ReadSide {
@@ -41,6 +45,7 @@ export class ReadSide {
   readonly #tables = new Set<Segment>()
   #lastTable: Segment | undefined
   readonly #waiters = new Set<() => void>()
+  readonly #scratches: Scratch[] = []
   /** Cursors that follow the log and would read the next commit from memory. */
   liveCursors = 0
 
@@ -101,15 +106,18 @@ export class ReadSide {
   async get(index: number): Promise<Entry<Buffer>> {
     this.assertReadable(index)
     const segment = this.segmentOf(index)
+    const scratch = this.#scratches.pop() ?? new Scratch()
     try {
-      await this.#ensureOffsets(segment)
-      return this.#own(
-        segment,
-        index,
-        await this.#files.using(segment, file => drive(file, this.#walkEntry(segment, index))),
-      )
+      if (segment.offsets === undefined) await this.#ensureOffsets(segment)
+      const window = scratch.open(this.#placeOf(segment, index))
+      await this.#files.using(segment, async file => {
+        window.length = await readFully(file, window.bytes, window.length, window.start)
+      })
+      return this.#own(segment, index, window)
     } catch (error) {
       throw this.explain(error, segment, index)
+    } finally {
+      if (this.#scratches.length < MAX_SCRATCHES) this.#scratches.push(scratch)
     }
   }
 
@@ -120,7 +128,9 @@ export class ReadSide {
       return this.#files.usingSync(segment, file => {
         if (segment.offsets === undefined) driveSync(file, this.#walkAllOffsets(segment))
         this.#touchTable(segment)
-        return this.#own(segment, index, driveSync(file, this.#walkEntry(segment, index)))
+        const window = syncScratch.open(this.#placeOf(segment, index))
+        window.length = readSyncFully(file, window.bytes, window.length, window.start)
+        return this.#own(segment, index, window)
       })
     } catch (error) {
       throw this.explain(error, segment, index)
@@ -218,19 +228,24 @@ export class ReadSide {
     segment.offsets ??= offsets
   }
 
-  *#walkEntry(segment: Segment, index: number): Walk<Piece['window']> {
+  /** Where the bytes of an entry lie, as far as the table tells: up to the next entry's. */
+  #placeOf(segment: Segment, index: number): WindowRequest {
     const { format } = this.state
     const { slots, count } = segment.offsets!
     const at = index - segment.firstIndex
     const offset = offsetAt(slots[at]!, format)
     const end = at + 1 < count ? offsetAt(slots[at + 1]!, format) : segment.end.offset
-    return yield { offset, length: end - offset }
+    return { offset, length: end - offset }
   }
 
-  #own(segment: Segment, index: number, window: Piece['window']): Entry<Buffer> {
+  /** The entry that lies in the window, with data of its own. */
+  #own(segment: Segment, index: number, window: Window): Entry<Buffer> {
     const entry = this.state.format.readEntry(window, 0, index)
-    if (entry !== undefined) return entry
-    throw corrupt(segment, { index, offset: window.start, reason: `entry ${index} does not match its checksum` })
+    if (entry === undefined) {
+      throw corrupt(segment, { index, offset: window.start, reason: `entry ${index} does not match its checksum` })
+    }
+    entry.data = Buffer.from(entry.data)
+    return entry
   }
 }
 

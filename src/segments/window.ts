@@ -21,15 +21,20 @@ export async function readWindow(file: File, { offset, length }: WindowRequest):
 }
 
 /** As `readWindow`, blocking. */
-export function readWindowSync(file: File, { offset, length }: WindowRequest): Window {
+function readWindowSync(file: File, { offset, length }: WindowRequest): Window {
   const memory = allocateMemory(length)
+  return windowOf(memory, offset, readSyncFully(file, memory.bytes, length, offset))
+}
+
+/** As `readFully`, blocking. */
+export function readSyncFully(file: File, buffer: Uint8Array, length: number, position: number): number {
   let done = 0
   while (done < length) {
-    const read = file.readSync(memory.bytes, done, length - done, offset + done)
+    const read = file.readSync(buffer, done, length - done, position + done)
     if (read === 0) break
     done += read
   }
-  return windowOf(memory, offset, done)
+  return done
 }
 
 export async function drive<Result>(file: File, walk: Walk<Result>): Promise<Result> {
