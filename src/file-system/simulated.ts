@@ -110,6 +110,11 @@ export class SimulatedFileSystem implements FileSystem {
    */
   kill(options: { seed: number } = { seed: 0 }): SimulatedFileSystem {
     this.#dead = true
+    return this.killImage(options)
+  }
+
+  /** As `kill`, but this file system goes on, as with `crashImage`. */
+  killImage(options: { seed: number }): SimulatedFileSystem {
     const disk = this.#disk.clone()
     const random = new Random(options.seed)
     for (const flight of this.#flights) {

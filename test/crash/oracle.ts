@@ -1,0 +1,164 @@
+import { Violation } from './violation.js'
+
+/** An entry as it was accepted. */
+export interface Stored {
+  readonly index: number
+  readonly term: number
+  readonly timestamp: number
+  readonly data: string
+  readonly transactionId: string | undefined
+}
+
+/** What a log holds. `entries` has every index from `firstIndex` on. */
+export interface LogState {
+  readonly firstIndex: number
+  readonly entries: readonly Stored[]
+}
+
+/** One call that changes the log: it happens whole or not at all. */
+export type Change =
+  | { kind: 'append'; entries: readonly Stored[] }
+  | { kind: 'truncateAfter'; index: number }
+  | { kind: 'truncateBefore'; index: number }
+  | { kind: 'reset'; nextIndex: number }
+
+export function nextIndexOf(state: LogState): number {
+  return state.firstIndex + state.entries.length
+}
+
+/**
+ * Says what a log may hold after a crash. It knows the calls that were accepted, in order, and how many of them nothing may take
+ * back: what is found must be the outcome of a prefix of the calls (promise 2) that is at least that long (promise 1).
+ */
+export class Oracle {
+  /** `#states[k]` is what the log holds after the first k changes. */
+  #states: LogState[]
+  /** The change that brought each entry. */
+  #changeOf = new Map<Stored, number>()
+  /** So many changes survive a power cut. */
+  #durable = 0
+  /** So many survive the death of the process. */
+  #committed = 0
+
+  constructor(state: LogState) {
+    this.#states = [state]
+  }
+
+  get current(): LogState {
+    return this.#states.at(-1)!
+  }
+
+  /** Notes an accepted call; returns its number. */
+  accept(change: Change): number {
+    const state = apply(this.current, change)
+    this.#states.push(state)
+    const number = this.#states.length - 1
+    if (change.kind === 'append') for (const entry of change.entries) this.#changeOf.set(entry, number)
+    return number
+  }
+
+  /** How many calls were accepted. */
+  get accepted(): number {
+    return this.#states.length - 1
+  }
+
+  /** The first `count` changes have reached what keeps them over the death of the process, or with `durable` over a power cut. */
+  settle(count: number, { durable }: { durable: boolean }): void {
+    this.#committed = Math.max(this.#committed, count)
+    if (durable) this.#durable = Math.max(this.#durable, count)
+  }
+
+  /** What the log says of itself binds it as a resolved promise does. */
+  observe({ durableIndex, committedIndex }: { durableIndex: number; committedIndex: number }): void {
+    this.settle(this.#changeThatWrote(durableIndex), { durable: true })
+    this.settle(this.#changeThatWrote(committedIndex), { durable: false })
+  }
+
+  /** The log was closed in order: what was not committed by then never will be. */
+  close(): void {
+    this.#states.length = this.#committed + 1
+    this.#durable = this.#committed
+  }
+
+  afterCut(): Oracle {
+    const copy = this.afterKill()
+    copy.#committed = copy.#durable
+    return copy
+  }
+
+  afterKill(): Oracle {
+    const copy = new Oracle(this.current)
+    copy.#states = this.#states.slice()
+    copy.#durable = this.#durable
+    copy.#committed = this.#committed
+    return copy
+  }
+
+  /** The log was opened and holds `found`: checks it, and takes it for what binds from now on. */
+  recover(found: LogState): void {
+    const allowed = this.#states.slice(this.#committed)
+    if (!allowed.some(state => isSame(state, found))) throw new Violation(explain(found, allowed))
+    this.#states = [found]
+    this.#changeOf.clear()
+    this.#durable = this.#committed = 0
+  }
+
+  #changeThatWrote(index: number): number {
+    const entry = this.current.entries[index - this.current.firstIndex]
+    return (entry && this.#changeOf.get(entry)) ?? 0
+  }
+}
+
+function apply(state: LogState, change: Change): LogState {
+  const { firstIndex, entries } = state
+  switch (change.kind) {
+    case 'append':
+      return { firstIndex, entries: [...entries, ...change.entries] }
+    case 'truncateAfter':
+      return { firstIndex, entries: entries.slice(0, change.index - firstIndex + 1) }
+    case 'truncateBefore':
+      if (change.index <= firstIndex) return state
+      return { firstIndex: change.index, entries: entries.slice(change.index - firstIndex) }
+    case 'reset':
+      return { firstIndex: change.nextIndex, entries: [] }
+  }
+}
+
+function isSame(a: LogState, b: LogState): boolean {
+  if (a.firstIndex !== b.firstIndex || a.entries.length !== b.entries.length) return false
+  return a.entries.every((entry, i) => difference(entry, b.entries[i]!) === undefined)
+}
+
+const FIELDS = ['index', 'data', 'term', 'timestamp', 'transactionId'] as const
+
+function difference(a: Stored, b: Stored): keyof Stored | undefined {
+  return a === b ? undefined : FIELDS.find(field => a[field] !== b[field])
+}
+
+function explain(found: LogState, allowed: readonly LogState[]): string {
+  const lines = allowed.map(state => `  ${extent(state)}${firstDifference(found, state)}`)
+  return `the log holds ${extent(found)}, but after this crash it may hold only\n${lines.join('\n')}`
+}
+
+function extent(state: LogState): string {
+  const count = state.entries.length
+  return count === 0
+    ? `nothing, next index ${state.firstIndex}`
+    : `${state.firstIndex} to ${state.firstIndex + count - 1}`
+}
+
+function firstDifference(found: LogState, state: LogState): string {
+  if (found.firstIndex !== state.firstIndex) return ''
+  for (const [i, entry] of state.entries.entries()) {
+    const other = found.entries[i]
+    if (other === undefined) return ''
+    const field = difference(entry, other)
+    if (field !== undefined)
+      return ` (${field} of ${entry.index}: found ${show(other[field])}, not ${show(entry[field])})`
+  }
+  return ''
+}
+
+function show(value: unknown): string {
+  return String(value).slice(0, 24)
+}

@@ -1,0 +1,325 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { text } from '../../src/codec/encoding.js'
+import { WalError } from '../../src/errors.js'
+import type { SimulatedFileSystem } from '../../src/file-system/simulated.js'
+import type { SimulatedOperation } from '../../src/file-system/simulation/operation.js'
+import { Random } from '../../src/file-system/simulation/random.js'
+import { openWith } from '../../src/open.js'
+import type { Encoding, IndexRange, Wal, WalOptions } from '../../src/types.js'
+import { ManualClock } from '../helpers/manual-clock.js'
+import { type Change, type LogState, nextIndexOf, type Oracle, type Stored } from './oracle.js'
+import { Violation } from './violation.js'
+
+export const DIRECTORY = '/log'
+/** Turns of the event loop after which what still waits waits for ever: nothing in a scene needs real time. */
+const PATIENCE_TURNS = 5000
+/** Sizes of data that begin, end and tear in different places of a sector. */
+const SIZES = [0, 1, 8, 40, 100, 400, 700, 1500, 4200]
+
+export interface SceneParts {
+  fs: SimulatedFileSystem
+  oracle: Oracle
+  options: WalOptions
+  seed: number
+  /** Called in the midst of every call that changes or syncs something. */
+  onStep: (scene: Scene) => void
+  /** Whether calls take some turns of the event loop, so that what runs beside them gets ahead or falls behind. */
+  slow: boolean
+}
+
+/** One life of a log after the other, on one simulated disk, with an oracle that watches everything that is asked and answered. */
+export class Scene {
+  readonly clock = new ManualClock()
+  readonly random: Random
+  readonly oracle: Oracle
+  readonly fs: SimulatedFileSystem
+  wal!: Wal<string>
+  /** How many calls so far change or sync something. */
+  steps = 0
+  readonly #options: WalOptions
+  readonly #onStep: (scene: Scene) => void
+  readonly #pending = new Set<Promise<unknown>>()
+  #violation: unknown
+  #expectsClean = false
+  /** The disk may have an error to report that is not the log's fault: then the log may fail, and must say so. */
+  #mayFail = false
+  #written = 0
+
+  constructor({ fs, oracle, options, seed, onStep, slow }: SceneParts) {
+    this.fs = fs
+    this.oracle = oracle
+    this.random = new Random(seed)
+    this.#options = options
+    this.#onStep = onStep
+    const timing = new Random(seed + 1)
+    if (slow) fs.slow = operation => this.#delayed(operation, timing.below(4))
+    else fs.onOperation = () => this.#step()
+  }
+
+  get isLax(): boolean {
+    return this.#options.sync !== undefined && this.#options.sync !== 'always'
+  }
+
+  // ---- what a workload is written with
+
+  /**
+   * Opens the log, and checks all of it against the oracle. `mayFail`: each file may have an error to report once, so some tries
+   * may fail.
+   */
+  async open({ mayFail = false } = {}): Promise<void> {
+    this.#mayFail = mayFail
+    for (let triesLeft = mayFail ? 4 : 0; ; triesLeft--) {
+      try {
+        this.wal = await this.#open()
+        break
+      } catch (error) {
+        const isTold = error instanceof WalError && error.code === 'WAL_IO'
+        if (triesLeft === 0 || !isTold) throw asViolation(error, 'open')
+      }
+    }
+    const { wal } = this
+    if (this.#expectsClean && !wal.recoveryReport.clean)
+      throw new Violation('a log that was closed was not found clean')
+    this.#expectsClean = false
+    this.oracle.recover(await this.#read())
+    this.#checkMarks(wal.lastIndex)
+    await this.#checkDirectory()
+  }
+
+  /** Accepts entries, each for itself. */
+  append(count = 1, size?: number): void {
+    for (let i = 0; i < count; i++) {
+      const entry = this.#entry(nextIndexOf(this.oracle.current), size)
+      const { term, timestamp } = entry
+      this.#accept(
+        [entry],
+        () => this.wal.append(entry.data, { term, timestamp }),
+        index => index === entry.index,
+      )
+    }
+  }
+
+  /** Accepts entries that must come back all or none. */
+  batch(count: number, size?: number): void {
+    const entries = this.#entries(count, size)
+    const input = entries.map(({ data, term, timestamp }) => ({ data, term, timestamp }))
+    const isRight = (range: IndexRange) => range.firstIndex === entries[0]!.index && range.count === count
+    this.#accept(entries, () => this.wal.appendEntries(input), isRight)
+  }
+
+  transaction(count: number, size?: number): void {
+    const transaction = this.wal.transaction()
+    const entries = this.#entries(count, size, transaction.id)
+    for (const { data, term, timestamp } of entries) transaction.append(data, { term, timestamp })
+    this.#accept(
+      entries,
+      () => transaction.commit(),
+      range => range.count === count,
+    )
+  }
+
+  sync(): void {
+    const { accepted } = this.oracle
+    this.#track(this.wal.sync(), () => this.oracle.settle(accepted, { durable: true }))
+  }
+
+  rotate(): void {
+    const { accepted } = this.oracle
+    this.#track(this.wal.rotate(), () => this.oracle.settle(accepted, { durable: !this.isLax }))
+  }
+
+  truncateAfter(index: number): void {
+    this.#change({ kind: 'truncateAfter', index }, () => this.wal.truncateAfter(index))
+  }
+
+  truncateBefore(index: number): void {
+    this.#change({ kind: 'truncateBefore', index }, () => this.wal.truncateBefore(index))
+  }
+
+  reset(nextIndex: number): void {
+    this.#change({ kind: 'reset', nextIndex }, () => this.wal.reset(nextIndex))
+  }
+
+  /** Closes the log; what was accepted is committed and synced. */
+  async close(): Promise<void> {
+    const { accepted } = this.oracle
+    this.#track(this.wal.close(), () => {
+      this.oracle.settle(accepted, { durable: true })
+      this.oracle.close()
+      this.#expectsClean = true
+    })
+    await this.settle()
+  }
+
+  /** Waits for everything that was asked. */
+  async settle(): Promise<void> {
+    for (let turn = 0; this.#pending.size > 0; turn++) {
+      if (turn > PATIENCE_TURNS) throw new Violation(`${this.#pending.size} promises stay pending for ever`)
+      await nextTurn()
+    }
+    this.#rethrow()
+  }
+
+  /** Lets time go by, and what is due then be done. */
+  async pass(ms: number): Promise<void> {
+    this.clock.advance(ms)
+    for (let turn = 0; turn < 12; turn++) await nextTurn()
+    this.#rethrow()
+  }
+
+  /** Lets what is under way get a little further, but not necessarily to its end. */
+  async stir(turns = 1): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await nextTurn()
+    this.#rethrow()
+  }
+
+  /** Reads everything there is to be read. */
+  async readAll(): Promise<void> {
+    const { firstIndex, entries } = this.oracle.current
+    const found = await this.#read()
+    const expected = entries.slice(0, found.entries.length)
+    if (found.firstIndex !== firstIndex || expected.some((entry, i) => entry.data !== found.entries[i]!.data))
+      throw new Violation('a reader was handed something else than what was written')
+  }
+
+  // ---- what the explorer needs
+
+  /** Notes what the log says of itself; the explorer calls it before it looks at what a crash would leave. */
+  observe(): void {
+    if (this.wal === undefined || this.wal.status === 'closed') return
+    this.#checkMarks()
+    this.oracle.observe(this.wal)
+  }
+
+  // ---------------------------------------------------------------------------------------------------------------------
+
+  #open(): Promise<Wal<string>> {
+    const options = { ...this.#options, encoding: text() as unknown as Encoding<never, unknown>, fileSystem: this.fs }
+    return openWith(DIRECTORY, options, this.clock) as unknown as Promise<Wal<string>>
+  }
+
+  #delayed(operation: SimulatedOperation, turns: number): Promise<void> | undefined {
+    if (operation.number === 0) return undefined
+    return this.#delay(turns)
+  }
+
+  async #delay(turns: number): Promise<void> {
+    for (let turn = 0; turn < turns; turn++) await nextTurn()
+    this.#step()
+  }
+
+  #step(): void {
+    this.steps++
+    try {
+      this.#onStep(this)
+    } catch (error) {
+      this.#violation ??= error
+    }
+  }
+
+  #rethrow(): void {
+    if (this.#violation !== undefined) throw this.#violation
+  }
+
+  #entries(count: number, size?: number, transactionId?: string): Stored[] {
+    const first = nextIndexOf(this.oracle.current)
+    return Array.from({ length: count }, (_, i) => this.#entry(first + i, size, transactionId))
+  }
+
+  #entry(index: number, size = SIZES[this.random.below(SIZES.length)]!, transactionId?: string): Stored {
+    const number = ++this.#written
+    const name = `${number}:`
+    const data =
+      size === 0 ? '' : name + String.fromCharCode(97 + (number % 26)).repeat(Math.max(0, size - name.length))
+    return { index, term: this.random.below(3), timestamp: 1000 + this.random.below(1000), data, transactionId }
+  }
+
+  #accept<R>(entries: readonly Stored[], call: () => Promise<R>, isRight: (result: R) => boolean): void {
+    const { wal } = this
+    if (wal.status !== 'open') {
+      this.#expectRefusal(call())
+      return
+    }
+    const accepted = call()
+    const number = this.oracle.accept({ kind: 'append', entries })
+    const last = entries.at(-1)!.index
+    if (wal.lastIndex !== last) throw new Violation(`lastIndex is ${wal.lastIndex} after entry ${last} was accepted`)
+    this.#track(accepted, result => {
+      if (!isRight(result)) throw new Violation(`an append answered ${JSON.stringify(result)} for entry ${last}`)
+      if (wal.committedIndex < last) throw new Violation(`an append resolved before entry ${last} was committed`)
+      this.oracle.settle(number, { durable: !this.isLax })
+    })
+  }
+
+  #change(change: Change, call: () => Promise<void>): void {
+    if (this.wal.status !== 'open') {
+      this.#expectRefusal(call())
+      return
+    }
+    const done = call()
+    const number = this.oracle.accept(change)
+    this.#track(done, () => this.oracle.settle(number, { durable: true }))
+  }
+
+  #expectRefusal(call: Promise<unknown>): void {
+    const { status } = this.wal
+    this.#track(call, () => {
+      throw new Violation(`a log that is ${status} accepted a call`)
+    })
+  }
+
+  #track<R>(promise: Promise<R>, onResolved: (result: R) => void): void {
+    const tracked = promise.then(onResolved).catch(error => {
+      if (!this.#isExpected(error)) this.#violation ??= asViolation(error, 'a call')
+    })
+    this.#pending.add(tracked)
+    void tracked.then(() => this.#pending.delete(tracked))
+  }
+
+  /** What a truncation took back before it was committed is told to whoever waited, and no fault; nor is a fault of the disk. */
+  #isExpected(error: unknown): boolean {
+    if (!(error instanceof WalError)) return false
+    return error.code === 'WAL_TRUNCATED' || (error.code === 'WAL_FAILED' && this.#mayFail)
+  }
+
+  async #read(): Promise<LogState> {
+    const { wal } = this
+    const { firstIndex } = wal
+    const entries: Stored[] = []
+    try {
+      for await (const chunk of wal.replay().chunks()) {
+        for (const { index, term, timestamp, data, transactionId } of chunk)
+          entries.push({ index, term, timestamp, data, transactionId })
+      }
+    } catch (error) {
+      throw asViolation(error, 'replay')
+    }
+    return { firstIndex, entries }
+  }
+
+  #checkMarks(all?: number): void {
+    const { firstIndex, lastIndex, committedIndex, durableIndex } = this.wal
+    const marks = `first ${firstIndex}, durable ${durableIndex}, committed ${committedIndex}, last ${lastIndex}`
+    const ordered = durableIndex <= committedIndex && committedIndex <= lastIndex && firstIndex <= lastIndex + 1
+    if (!ordered || (all !== undefined && durableIndex !== all))
+      throw new Violation(`the watermarks are out of order: ${marks}`)
+  }
+
+  /** After an opening nothing is left of what was interrupted. */
+  async #checkDirectory(): Promise<void> {
+    const names = await this.fs.list(DIRECTORY)
+    const temporary = names.filter(name => name.endsWith('.tmp'))
+    if (temporary.length > 0) throw new Violation(`the opening left ${temporary.join(', ')} behind`)
+    const segments = this.wal.segments()
+    const lost = segments.filter(({ path }) => !names.includes(path.slice(DIRECTORY.length + 1)))
+    if (lost.length > 0) throw new Violation(`${lost.map(({ path }) => path).join(', ')} is not there`)
+  }
+}
+
+function asViolation(error: unknown, what: string): Violation {
+  if (error instanceof Violation) return error
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  const violation = new Violation(`${what} failed: ${message}`, { cause: error })
+  if (stack !== undefined) violation.stack = stack
+  return violation
+}

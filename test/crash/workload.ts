@@ -1,0 +1,18 @@
+import type { WalOptions } from '../../src/types.js'
+import type { Scene } from './scene.js'
+
+/** A scripted course of events that is then crashed everywhere. One file each in workloads/, and a line in workloads.ts. */
+export interface Workload {
+  name: string
+  options?: WalOptions
+  /** Begins with the log not opened yet, on an empty disk or (as what follows a crash) on what the first life left. */
+  run(scene: Scene): Promise<void>
+}
+
+/** The sync policies every workload is run with. */
+export const POLICIES = { always: 'always', interval: { intervalMs: 50 }, never: 'never' } as const satisfies Record<
+  string,
+  WalOptions['sync']
+>
+
+export type PolicyName = keyof typeof POLICIES
