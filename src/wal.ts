@@ -101,15 +101,17 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
   }
 
   appendBatch(data: readonly In[], options: AppendOptions = {}): Promise<IndexRange> {
-    const { term, timestamp } = options
     return this.#accepting(options, appendRules, () => {
-      const entries = Array.from(data, one => stamped(one, term, timestamp))
+      const { term, timestamp } = options
+      const entries = asArray('appendBatch()', data).map(one => stamped(one, term, timestamp))
       return this.#log.appendBatch(entries, options)
     })
   }
 
   appendEntries(entries: readonly EntryInput<In>[], options: BatchOptions = {}): Promise<IndexRange> {
-    return this.#accepting(options, batchRules, () => this.#log.appendBatch(entries, options))
+    return this.#accepting(options, batchRules, () =>
+      this.#log.appendBatch(asArray('appendEntries()', entries), options),
+    )
   }
 
   transaction(options?: { timeoutMs?: number; maxEntries?: number }): WalTransaction<In> {
@@ -240,6 +242,12 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
       return Promise.reject(error)
     }
   }
+}
+
+/** Not any iterable: a string would be taken apart, and whoever forgot the brackets would not hear of it. */
+function asArray<T>(call: string, given: readonly T[]): readonly T[] {
+  if (Array.isArray(given)) return given
+  throw new TypeError(`${call} takes an array, got ${given === null ? 'null' : typeof given}`)
 }
 
 function stamped<In>(data: In, term: number | undefined, timestamp: number | Date | undefined): EntryInput<In> {

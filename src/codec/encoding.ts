@@ -47,6 +47,8 @@ export function encodeData<In>(encoding: Encoding<In, unknown>, data: In): Uint8
   }
   // Not instanceof: where code runs in a realm of its own (jest, vm), a Buffer is no instance of that realm's Uint8Array.
   if (types.isUint8Array(encoded)) return encoded
+  // Nobody waits for it; without a handler its rejection would end the process.
+  if (isPromise(encoded)) encoded.then(undefined, () => undefined)
   throw invalid(`encode() of encoding '${encoding.name}' must return a Uint8Array, it returned ${describe(encoded)}`)
 }
 
