@@ -1,5 +1,7 @@
 export { bytes, json, text } from './codec/encoding.js'
 export { WalError, type WalErrorCode } from './errors.js'
+export { type InspectOptions, inspectWal, type WalInspection } from './inspect.js'
 export { openWal } from './open.js'
 export { lines } from './streams/lines.js'
 export type * from './types.js'
+export { type VerifyWalOptions, verifyWal } from './verify.js'

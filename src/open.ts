@@ -1,7 +1,6 @@
 import { hostname } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from './clock.js'
-import { BinaryFormat } from './codec/binary.js'
 import { bytes } from './codec/encoding.js'
 import { WalError } from './errors.js'
 import { withIoErrors } from './file-system/io-error.js'
@@ -9,7 +8,9 @@ import { lockOwnerText, readLockOwner } from './file-system/lock-owner.js'
 import { nodeFileSystem } from './file-system/node.js'
 import type { FileSystem } from './file-system/types.js'
 import { FileLog } from './log/file-log.js'
+import { verifyOpenLog } from './log/verify-open-log.js'
 import { type ResolvedOptions, resolveOptions } from './options.js'
+import { createFormat } from './segments/create-format.js'
 import { LOCK_NAME } from './segments/name.js'
 import { type Opened, openStore } from './segments/opening.js'
 import type { Encoding, Wal, WalOptions } from './types.js'
@@ -66,7 +67,7 @@ export async function openWith(
       strict: options.recovery === 'strict',
       limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
       io: options.io,
-      createFormat: (_name, logId) => new BinaryFormat(logId),
+      createFormat,
     })
     return compose({ fs, clock, options, opened, release })
   } catch (error) {
@@ -93,7 +94,7 @@ function compose({ fs, clock, options, opened, release }: Composition): Wal<unkn
     createLog: events => {
       const log = new FileLog({ fs, clock, store, options, release, events })
       log.announcer.publish('recovery', report)
-      return log
+      return { log, verify: asked => verifyOpenLog(fs, clock, log, asked) }
     },
   })
   return wal as unknown as Wal<unknown, never>

@@ -23,6 +23,8 @@ import type {
   RecoveryReport,
   SegmentInfo,
   TailOptions,
+  VerifyOptions,
+  VerifyReport,
   Wal,
   WalEvents,
   WalStats,
@@ -34,25 +36,32 @@ const batchRules = { expectedLastIndex: rules.index, signal: rules.signal }
 const appendRules = { ...stampRules, ...batchRules }
 const submitRules = { ...stampRules, expectedLastIndex: rules.index }
 const waitRules = { signal: rules.signal }
+const verifyRules = { signal: rules.signal, onProgress: rules.function }
 
 export interface WalParts<Out, In> {
   recoveryReport: RecoveryReport
   /** Defaults of transactions. */
   transaction: TransactionLimits
-  createLog: (events: EventEmitter<WalEvents>) => StoredLog<Out, In>
+  createLog: (events: EventEmitter<WalEvents>) => { log: StoredLog<Out, In>; verify: VerifyLog }
 }
+
+/** Reads everything up to `committedIndex` as of the call. Rejects with WAL_CLOSED when the log closes meanwhile. */
+export type VerifyLog = (options: VerifyOptions) => Promise<VerifyReport>
 
 /** What `openWal` gives: the user's side of a log. Holds no state of the log itself. */
 export class FileWal<Out, In> extends EventEmitter<WalEvents> {
   readonly recoveryReport: RecoveryReport
   readonly #log: StoredLog<Out, In>
+  readonly #verify: VerifyLog
 
   readonly #transactions: Transactions<In>
 
   constructor({ recoveryReport, transaction, createLog }: WalParts<Out, In>) {
     super()
     this.recoveryReport = recoveryReport
-    this.#log = createLog(this)
+    const { log, verify } = createLog(this)
+    this.#log = log
+    this.#verify = verify
     this.#transactions = new Transactions(this.#log, transaction)
   }
 
@@ -202,6 +211,12 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
 
   stats(): WalStats {
     return { ...this.#log.stats(), openTransactions: this.#transactions.open, consumers: 0 }
+  }
+
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    checkOptions('verify()', options, verifyRules)
+    options.signal?.throwIfAborted()
+    return abortable(this.#verify(options), options.signal)
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { readFully } from './transfer.js'
 import type { File, FileSystem } from './types.js'
 
@@ -29,6 +30,26 @@ export async function readLockOwner(fs: FileSystem, path: string): Promise<LockO
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
   }
   return undefined
+}
+
+/**
+ * Who seems to hold the lock at `path`, for tools that take no lock: the text names a process that is alive, or one of another host,
+ * of which nobody here can tell. A process that was killed leaves its text behind and does not count.
+ */
+export async function livingHolder(fs: FileSystem, path: string): Promise<LockOwner | undefined> {
+  const stat = await fs.stat(path)
+  if (stat?.kind !== 'file' || stat.size === 0) return undefined
+  const owner = await readLockOwner(fs, path)
+  return owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid)) ? owner : undefined
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    // A process of another user is alive all the same.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 async function readText(fs: FileSystem, path: string): Promise<string> {

@@ -34,6 +34,15 @@ export type SlotContent =
   /** The newest slot was written by a later version. */
   | { kind: 'unsupported'; version: number; incompatible: number }
 
+/** What a look at both slots found: the value, and which slot could not have given it. */
+export type SlotInspection =
+  | { kind: 'ok'; payload: Uint8Array; damagedSlot: { slot: 0 | 1; offset: number } | undefined }
+  | { kind: 'missing' }
+  | Exclude<SlotContent, { kind: 'ok' }>
+
+/** How often a slot is read before it counts as damaged rather than as being written. */
+const INSPECTIONS = 4
+
 /** What opening a two-slot file for write found. */
 export type TwoSlotOpening =
   | { kind: 'ok'; file: TwoSlotFile; payload: Uint8Array }
@@ -112,6 +121,22 @@ export class TwoSlotFile {
     if (!file) return { kind: 'missing' }
     try {
       return await readSlots(file, magic)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** As `read`, and says when only one slot is whole: for tools that look for damage. */
+  static async inspect(fs: FileSystem, path: string, magic: string): Promise<SlotInspection> {
+    const file = await openIfThere(fs, path, 'read')
+    if (!file) return { kind: 'missing' }
+    try {
+      let newest = await readNewest(file, magic)
+      for (let times = 1; times < INSPECTIONS && newest.damaged; times++) newest = await readNewest(file, magic)
+      if (newest.kind !== 'ok') return outcome(newest)
+      const bad = other(newest.slot)
+      const damagedSlot = newest.damaged ? { slot: bad, offset: bad * SLOT_BYTES } : undefined
+      return { kind: 'ok', payload: payloadOf(newest.block), damagedSlot }
     } finally {
       await file.close()
     }

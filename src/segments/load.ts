@@ -66,7 +66,7 @@ export async function readSegmentFiles(
   return files
 }
 
-async function readSegmentFile(
+export async function readSegmentFile(
   fs: FileSystem,
   path: string,
   format: Format,

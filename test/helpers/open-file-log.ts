@@ -2,6 +2,7 @@ import { systemClock } from '../../src/clock.js'
 import { BinaryFormat } from '../../src/codec/binary.js'
 import { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import { FileLog } from '../../src/log/file-log.js'
+import { verifyOpenLog } from '../../src/log/verify-open-log.js'
 import { resolveOptions } from '../../src/options.js'
 import { openStore } from '../../src/segments/opening.js'
 import type { Wal, WalOptions } from '../../src/types.js'
@@ -33,8 +34,11 @@ export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T,
   const wal = new FileWal<T, In>({
     recoveryReport: report,
     transaction: { ...options.transaction, maxBatchBytes: options.maxBatchBytes },
-    createLog: events =>
-      (log = new FileLog({ fs, clock: systemClock, store, options, release: async () => {}, events })),
+    createLog: events => {
+      const made = new FileLog({ fs, clock: systemClock, store, options, release: async () => {}, events })
+      log = made
+      return { log: made, verify: asked => verifyOpenLog(fs, systemClock, made, asked) }
+    },
   })
   if (log === undefined) throw new Error('the Wal has made no log')
   const opened = log
