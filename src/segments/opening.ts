@@ -334,11 +334,7 @@ async function removeFiles(
   doomed: { temporary: string[]; segments: SegmentFile[] },
 ): Promise<string[]> {
   const { fs, directory, logger } = context
-  const paths: string[] = []
-  // Publishing a file under the same temporary name has replaced what was left under it.
-  for (const name of doomed.temporary) {
-    if ((await fs.stat(`${directory}/${name}`)) !== undefined) paths.push(`${directory}/${name}`)
-  }
+  const paths = doomed.temporary.map(name => `${directory}/${name}`)
   for (const { path } of doomed.segments) {
     paths.push(path)
     if ((await fs.stat(indexName(path))) !== undefined) paths.push(indexName(path))
