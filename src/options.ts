@@ -87,8 +87,6 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
     1,
     LARGEST_BATCH,
   )
-  if (maxBatchBytes < maxEntryBytes)
-    throw invalid('maxBatchBytes', `at least maxEntryBytes (${maxEntryBytes})`, maxBatchBytes)
   return Object.freeze({
     encoding,
     format: given.format,

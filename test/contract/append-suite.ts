@@ -152,6 +152,13 @@ export function appendSuite(makeWorld: MakeWorld): void {
       expect((await wal.appendBatch(['x'.repeat(10), 'x'.repeat(10)])).lastIndex).toBe(4)
     })
 
+    test('has a limit of its own, which may be lower than that of an entry', async () => {
+      const wal = await makeWorld().open({ maxBatchBytes: 100 })
+      await walError(wal.appendBatch(['x'.repeat(60), 'x'.repeat(41)]), 'WAL_BATCH_TOO_LARGE')
+      await wal.appendBatch(['x'.repeat(60), 'x'.repeat(40)])
+      expect(await wal.append('x'.repeat(101))).toBe(3)
+    })
+
     test('may be larger than the high-water mark, than a segment, and than both', async () => {
       const wal = await makeWorld().open({ highWaterMark: 1000, segmentMaxBytes: 5000 })
       const data = Array.from({ length: 100 }, (_, i) => `${i}`.padEnd(500, 'x'))

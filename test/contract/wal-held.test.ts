@@ -1,0 +1,14 @@
+import { describe } from 'vitest'
+import { pressureSuite } from './pressure-suite.js'
+import { watermarkSuite } from './watermark-suite.js'
+import { heldWorlds } from './world.js'
+
+// What depends on when the disk answers and what time it is, on a simulated disk by a clock that stands still.
+describe.each([
+  ['direct where the policy allows', {}],
+  ['buffered', { io: 'buffered' }],
+] as const)('a log on a held disk, %s', (_how, options) => {
+  const worlds = heldWorlds(options)
+  watermarkSuite(worlds)
+  pressureSuite(worlds)
+})
