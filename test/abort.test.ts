@@ -38,8 +38,10 @@ describe('onAbort', () => {
     expect(listeners(controller.signal)).toBe(0)
     onAbort(controller.signal, () => calls++)
     two()
+    onAbort(controller.signal, () => calls++)
+    expect(listeners(controller.signal)).toBe(1)
     controller.abort()
-    expect(calls).toBe(1)
+    expect(calls).toBe(2)
   })
 })
 

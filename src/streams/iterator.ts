@@ -159,7 +159,6 @@ class EntryCursor<T> implements Cursor<T> {
 
   #close(): void {
     this.#ended = true
-    this.#failure = undefined
     this.#limit = this.#position
     this.#unsubscribe()
     this.#cursor?.close()

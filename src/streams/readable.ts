@@ -72,6 +72,6 @@ class LogReadable<T> extends Readable implements EntryStream<T> {
     }
     for (const entry of chunk) this.push(entry)
     this.#busy = false
-    if (chunk.length === 0 || (this.#wanted && this.readableLength < this.readableHighWaterMark)) this._read()
+    if (chunk.length === 0 || this.#wanted) this._read()
   }
 }

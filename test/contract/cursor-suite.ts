@@ -294,6 +294,20 @@ export function cursorSuite(openLog: OpenLog): void {
       await close()
     })
 
+    test('that aborts, or a return(), while a chunk is on its way ends it before that', async () => {
+      const { log, close } = await openFilled(5)
+      const controller = new AbortController()
+      const aborted = replay(log, { signal: controller.signal })
+      const first = rejection(aborted.next())
+      controller.abort('reason')
+      expect(await first).toBe('reason')
+      const left = replay(log)
+      const waiting = left.next()
+      await left.return?.()
+      expect(await waiting).toEqual(done)
+      await close()
+    })
+
     test('that aborts in the middle of a chunk ends it there', async () => {
       const { log, close } = await openFilled(100)
       const controller = new AbortController()

@@ -32,6 +32,7 @@ export function readableSuite(openLog: OpenLog): void {
       ['for await', collectByIterating],
       ["'data'", collectByData],
       ['read()', collectByReading],
+      ["read() in 'data'", collectByBoth],
       ['a slow Writable', collectSlowly],
     ])('gives every entry once, in order, and ends: %s', async (_how, collect) => {
       const { log, close } = await openFilled()
@@ -177,6 +178,16 @@ export function readableSuite(openLog: OpenLog): void {
     const entries: Entry<string>[] = []
     stream.on('readable', () => {
       for (let entry = stream.read(); entry !== null; entry = stream.read()) entries.push(entry)
+    })
+    await once(stream, 'end')
+    return entries
+  }
+
+  async function collectByBoth(stream: EntryStream<string>) {
+    const entries: Entry<string>[] = []
+    stream.on('data', entry => {
+      entries.push(entry)
+      stream.read()
     })
     await once(stream, 'end')
     return entries

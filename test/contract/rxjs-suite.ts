@@ -83,7 +83,10 @@ export function rxjsSuite(openWal: OpenWal): void {
       expect(closed.end.error).toMatchObject({ code: 'WAL_CLOSED' })
     })
 
-    test('the event loop has its turn between batches', async () => {
+    test.each([
+      ['as they are', {}],
+      ['projected', { project: (entry: Entry<string>) => [entry] }],
+    ])('the event loop has its turn between batches of entries %s', async (_how, options) => {
       const { wal, close } = await openFilled(2000)
       let turnsTaken = 0
       let running = true
@@ -94,7 +97,7 @@ export function rxjsSuite(openWal: OpenWal): void {
       setImmediate(count)
       const longest = { run: 0, turn: -1, current: 0 }
       await lastValueFrom(
-        observe(wal, { live: false }).pipe(
+        observe(wal, { live: false, ...options }).pipe(
           tap(() => {
             longest.current = longest.turn === turnsTaken ? longest.current + 1 : 1
             longest.turn = turnsTaken
@@ -201,10 +204,14 @@ export function rxjsSuite(openWal: OpenWal): void {
       await until(() => open.length === 4)
       await turns(10)
       expect(open).toHaveLength(4)
-      for (let n = 0; n < 10; n++) {
+      for (let n = 0; n < 9; n++) {
         await until(() => open.length > n)
         open[n]?.complete()
       }
+      await until(() => open.length === 10)
+      await turns()
+      expect(end).toEqual({})
+      open[9]?.complete()
       await until(() => end.complete === true)
       expect(seen).toEqual([1])
       await close()

@@ -138,6 +138,23 @@ export function transformSuite(openLog: OpenLog): void {
       await close()
     })
 
+    test('destroyed while nobody reads, it calls back what it has accepted', async () => {
+      const { log, close } = await openLog({ encoding: text() })
+      const stream = transform(log)
+      stream.write('a')
+      stream.write('b')
+      await until(() => stream.readableLength > 0)
+      await turns()
+      let outcome: unknown = 'none'
+      expect(stream.write('c', error => (outcome = error))).toBe(false)
+      await turns()
+      expect([outcome, log.lastIndex]).toEqual(['none', 3])
+      stream.destroy()
+      await turns()
+      expect(outcome).toBeFalsy()
+      await close()
+    })
+
     test('when the log does not commit, it stops at the high-water mark', async () => {
       const { log, setDisk, close } = await openLog({ encoding: bytes(), highWaterMark: 10_000 })
       setDisk('held')

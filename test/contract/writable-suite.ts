@@ -236,6 +236,36 @@ export function writableSuite(openLog: OpenLog): void {
     })
   })
 
+  describe('writable that is destroyed', () => {
+    test('takes back what was not accepted yet, and its callback says so', async () => {
+      const { log, setDisk, close } = await openSmall()
+      setDisk('held')
+      log.accept(Buffer.alloc(10_001))
+      const stream = writable(log)
+      const outcome = new Promise(resolve => stream.write(chunk, resolve))
+      stream.destroy()
+      expect(await outcome).toMatchObject({ code: 'ERR_STREAM_DESTROYED' })
+      setDisk('ok')
+      await log.drained()
+      await turns()
+      expect(log.lastIndex).toBe(1)
+      await close()
+    })
+
+    test('with an error: that is what the callback gets', async () => {
+      const { log, setDisk, close } = await openSmall()
+      setDisk('held')
+      log.accept(Buffer.alloc(10_001))
+      const stream = writable(log)
+      const outcome = new Promise(resolve => stream.write(chunk, resolve))
+      stream.on('error', () => undefined)
+      stream.destroy(new Error('mine'))
+      expect(await outcome).toMatchObject({ message: 'mine' })
+      setDisk('ok')
+      await close()
+    })
+  })
+
   describe('writable when the log leaves service', () => {
     test('paused for want of space it waits, and goes on after resume', async () => {
       const { log, setDisk, resume, close } = await openLog({ encoding: text() })

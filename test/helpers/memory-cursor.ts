@@ -18,6 +18,7 @@ export class MemoryCursor<T> implements LogCursor<T> {
   #state: State = { kind: 'open' }
   /** Undefined as long as it is 'start', which moves with the log until the first read. */
   #next: number | undefined
+  #reading = false
   #wake: (() => void) | undefined
 
   constructor(log: MemoryLog<T, never>, options: CursorOptions<T>) {
@@ -34,8 +35,19 @@ export class MemoryCursor<T> implements LogCursor<T> {
   }
 
   async next(): Promise<Chunk<T> | undefined> {
-    if (this.#wake) throw new Error('next() was called before the last one had settled')
+    if (this.#reading) throw new Error('next() was called before the last one had settled')
+    this.#reading = true
     this.reads++
+    try {
+      // A disk takes its time too.
+      await undefined
+      return await this.#nextChunk()
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  async #nextChunk(): Promise<Chunk<T> | undefined> {
     for (;;) {
       const step = this.#step()
       if (step !== 'wait') return step

@@ -31,3 +31,19 @@ test('entries of one chunk are handed out without reading again', async () => {
   for (const data of ['a', 'b', 'c']) expect((await cursor.next()).value?.data).toBe(data)
   expect([...log.openCursors][0]?.reads).toBe(1)
 })
+
+test('a chunk that arrives all the same after an abort or a return() is not handed out', async () => {
+  const entry = { index: 1, term: 0, timestamp: 0, data: 'late', checksum: 0 }
+  const chunk = Object.assign([entry], { firstIndex: 1, lastIndex: 1 })
+  const cursor = { nextIndex: 1, caughtUp: false, next: async () => chunk, close: () => undefined }
+  const log = { cursor: () => cursor } as unknown as MemoryLog<string>
+  const controller = new AbortController()
+  const aborted = tail(log, { signal: controller.signal })
+  const reading = aborted.next()
+  controller.abort('reason')
+  await expect(reading).rejects.toBe('reason')
+  const left = tail(log)
+  const waiting = left.next()
+  await left.return?.()
+  expect(await waiting).toEqual({ value: undefined, done: true })
+})

@@ -1,4 +1,4 @@
-import { from, lastValueFrom, take } from 'rxjs'
+import { from, lastValueFrom, Subject, take } from 'rxjs'
 import { expect, test } from 'vitest'
 import { text } from '../../src/codec/encoding.js'
 import { appendTo, observe } from '../../src/rxjs.js'
@@ -11,6 +11,25 @@ import { turns } from '../helpers/waiting.js'
 rxjsSuite(async options => {
   const opened = await openMemoryLog(options)
   return { ...opened, wal: walOver(opened.log) }
+})
+
+test('appendTo reads with one cursor, and with another one where others have appended much meanwhile', async () => {
+  const log = new MemoryLog({ encoding: text() })
+  const wal = walOver(log)
+  const tails: unknown[] = []
+  const tail = wal.tail.bind(wal) as (from?: number) => ReturnType<typeof wal.tail>
+  wal.tail = (from?: unknown) => {
+    tails.push(from)
+    return tail(from as number)
+  }
+  const source = new Subject<string>()
+  const done = lastValueFrom(source.pipe(appendTo(wal)))
+  for (let n = 0; n < 10; n++) source.next('near')
+  for (let n = 0; n < 1000; n++) log.accept('other')
+  source.next('far')
+  source.complete()
+  expect((await done).index).toBe(1011)
+  expect(tails).toEqual([1, 1011])
 })
 
 test('no cursor lies open once a subscriber has left, was served or failed', async () => {
