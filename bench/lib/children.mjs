@@ -14,7 +14,7 @@ const FIRST_NODE_FOR_SQLITE = 22
 /**
  * @param {{ go?: boolean, peer: string }} row
  * @param {string} scratch where the Go binary lies
- * @param {{ body: string }} spec
+ * @param {{ body: string, [more: string]: unknown }} spec
  * @returns {Promise<any>} the figures, or `{ failed }`
  */
 export function runChild(row, scratch, spec) {
@@ -66,8 +66,8 @@ function reason(code, signal, complaint) {
 /** Installs the peers from npm where they are missing. Returns a sentence when that failed. */
 export function installPeers() {
   if (existsSync(join(BENCH, 'node_modules/lmdb'))) return undefined
-  console.log('installing the peers (npm --prefix bench ci) ...')
-  const { status } = spawnSync('npm', ['ci', '--prefix', BENCH], { stdio: ['ignore', 'inherit', 'inherit'] })
+  console.log('installing the peers (npm --prefix bench install) ...')
+  const { status } = spawnSync('npm', ['install', '--prefix', BENCH], { stdio: ['ignore', 'inherit', 'inherit'] })
   return status === 0 ? undefined : 'npm could not install the peers of bench/package.json'
 }
 
