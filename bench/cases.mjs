@@ -395,6 +395,7 @@ export const CASES = [
     budget: { seconds: 60, maxCount: 4_194_304 },
     quick: { seconds: 30, maxCount: 524_288 },
     params: { tails: 100 },
+    alsoShow: ['count', 'afterWritingMb', 'afterReadingMb'],
     rows: [
       row('walrus', 'walrus', 'writable, replay, 100 tails'),
       row('lmdb', 'lmdb', 'put, getRange (maps its file)'),

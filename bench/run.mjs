@@ -63,6 +63,9 @@ async function main() {
   if (noPeers !== undefined) throw new Error(noPeers)
   const noGo = buildGoPeers(SCRATCH)
   if (noGo !== undefined) console.log(`The Go peers are left out: ${noGo}.`)
+  const machine = describeMachine(SCRATCH)
+  if (machine.loadBefore > machine.cores / 2)
+    console.log(`The machine is busy (load ${machine.loadBefore.toFixed(1)}): figures will be noisy.`)
   const bench = {
     scratch: SCRATCH,
     quick: flags.quick,
@@ -70,14 +73,14 @@ async function main() {
     whyNot: (/** @type {import('./cases.mjs').Row} */ row) => (row.go ? noGo : undefined),
   }
   const results = {
-    ...describe(bench.rounds),
+    ...describe(bench.rounds, machine),
     ...(flags.curves ? { cases: [], curves: await runCurves(bench) } : { cases: await runCases(bench) }),
   }
   write(results)
 }
 
-/** @param {number} rounds */
-function describe(rounds) {
+/** @param {number} rounds @param {object} machine */
+function describe(rounds, machine) {
   const command = ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' ')
   const narrowed = wantedCases.length + wantedPeers.length > 0
   const parts = [
@@ -93,7 +96,7 @@ function describe(rounds) {
     commit: commit(),
     rounds,
     quick: flags.quick,
-    machine: describeMachine(SCRATCH),
+    machine,
   }
 }
 

@@ -15,6 +15,7 @@ export function mountExt4(scratch) {
   if (process.getuid?.() !== 0) return { why: 'mounting a loop device needs root' }
   const image = join(scratch, 'ext4.img')
   const directory = join(scratch, 'ext4')
+  run('umount', [directory]) // One that an interrupted run left.
   mkdirSync(directory, { recursive: true })
   const file = openSync(image, 'w')
   ftruncateSync(file, IMAGE_BYTES)

@@ -1,7 +1,7 @@
 // @ts-check
 // What the figures were taken on. Nothing here names the machine or its paths.
 import { readFileSync } from 'node:fs'
-import { arch, cpus, platform, release, totalmem } from 'node:os'
+import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os'
 
 /** @param {string} directory a directory on the disk that is measured */
 export function describeMachine(directory) {
@@ -12,6 +12,7 @@ export function describeMachine(directory) {
     system: `${platform()} ${release()} ${arch()}`,
     node: process.versions.node,
     fileSystem: fileSystemOf(directory),
+    loadBefore: loadavg()[0] ?? 0,
   }
 }
 

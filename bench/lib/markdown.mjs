@@ -7,6 +7,7 @@ export function renderMarkdown(results, chartDirectory) {
   const parts = [heading(results), targetTable(results.cases)]
   for (const benchCase of results.cases) parts.push(caseSection(benchCase, chartDirectory))
   for (const curve of results.curves ?? []) parts.push(curveSection(curve, chartDirectory))
+  parts.push(settings(results.cases))
   return `${parts.filter(part => part !== '').join('\n\n')}\n`
 }
 
@@ -16,8 +17,20 @@ function heading({ name, date, machine, command, rounds, commit }) {
     `# Benchmark ${name}`,
     `Taken ${date} with \`${command}\` at commit ${commit}, ${rounds} rounds; ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ` +
       `${machine.fileSystem}, Node ${machine.node}. Every figure is the median of the rounds, with the lowest and the highest round beside it. ` +
+      `The load of the machine before the run was ${machine.loadBefore.toFixed(1)}. ` +
       'Compare figures within one table only. "Survives" is what an acknowledged entry survives: a power cut, a crash of the process, or nothing.',
   ].join('\n\n')
+}
+
+/** What every contender was opened with. @param {any[]} cases */
+function settings(cases) {
+  const rows = cases.flatMap(({ rows }) => rows).filter(({ options }) => options)
+  const lines = new Set(
+    rows.map(({ peer, version, options }) => `| ${peer} ${version} | ${options.replaceAll('|', '\\|')} |`),
+  )
+  return lines.size === 0
+    ? ''
+    : ['## Settings', '', '| peer | opened with |', '|---|---|', ...[...lines].sort()].join('\n')
 }
 
 /** @param {any[]} cases */
