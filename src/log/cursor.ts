@@ -30,6 +30,10 @@ export class FileCursor<T> implements LogCursor<T> {
   #piece: Piece | undefined
   /** Slot of the piece that comes next. */
   #slot = 0
+  /** Slots of the piece that belonged to the log when it was taken: what was cut off stays in its file. */
+  #usable = 0
+  /** How often the log was cut: a read that was under way meanwhile is stale. */
+  #cuts = 0
   /** Where the file of `#segment` is read on, if the last piece came from there. */
   #scan: ScanState | undefined
   #segment: Segment | undefined
@@ -83,6 +87,7 @@ export class FileCursor<T> implements LogCursor<T> {
   /** The log was cut at `index`: a cursor that has handed out more cannot go on. */
   takenBack(index: number): void {
     if (this.#closed) return
+    this.#cuts++
     this.#piece = undefined
     this.#scan = undefined
     if (this.#next <= index + 1 || this.#floating) return
@@ -141,7 +146,7 @@ export class FileCursor<T> implements LogCursor<T> {
     const piece = this.#piece
     if (piece === undefined) return undefined
     const available = Math.min(
-      piece.found.count,
+      this.#usable,
       this.#to - piece.firstIndex + 1,
       this.#side.state.committedIndex - piece.firstIndex + 1,
     )
@@ -200,9 +205,12 @@ export class FileCursor<T> implements LogCursor<T> {
     if (this.#takeRecent()) return
     if (this.#caughtUp) this.#fallBehind()
     const segment = this.#side.segmentOf(this.#next)
+    const cuts = this.#cuts
     try {
       await this.#read(segment)
     } catch (error) {
+      // What it read may have been removed meanwhile, and is not what it will read next.
+      if (cuts !== this.#cuts) return
       throw this.#side.explain(error, segment, this.#next)
     }
   }
@@ -211,11 +219,12 @@ export class FileCursor<T> implements LogCursor<T> {
     const recent = this.#side.recent.find(this.#next)
     if (recent === undefined) return false
     this.#scan = undefined
-    this.#take(recent)
+    this.#take(recent, lastIndexOf(recent))
     return true
   }
 
   async #read(segment: Segment): Promise<void> {
+    const cuts = this.#cuts
     if (this.#segment !== segment || this.#scan === undefined || this.#scan.index > this.#next) {
       this.#segment = segment
       this.#scan = await this.#side.scanFrom(segment, this.#next)
@@ -228,20 +237,24 @@ export class FileCursor<T> implements LogCursor<T> {
       const { offset } = scan
       if (offset >= scan.limit) throw new Error(`${segment.path} ends before entry ${this.#next}`)
       const window = await this.#side.readWindow(segment, { offset, length: Math.min(wanted, scan.limit - offset) })
+      if (cuts !== this.#cuts) return
       const firstIndex = scan.index
       const stop = this.#side.state.format.scan(window, scan, found)
       if (stop.kind === 'bad' || stop.kind === 'unsupported') throw new ScanFailure(segment, stop)
       // A batch that the window cuts in two is left for the next one, unless it fills this one alone.
       if (stop.kind === 'more' && scan.remaining > 0 && scan.batch.found > 0) rewindToBatch(scan, found)
-      if (found.count > 0) this.#take({ window, found, firstIndex })
+      if (found.count > 0) this.#take({ window, found, firstIndex }, segment.lastIndex)
       else if (stop.kind === 'more')
         wanted = grow(wanted, stop.need, window.length < Math.min(wanted, scan.limit - offset), segment)
     }
   }
 
-  #take(piece: Piece): void {
+  /** `lastIndex`: entries of the piece above it are not part of the log. */
+  #take(piece: Piece, lastIndex: number): void {
     if (lastIndexOf(piece) < this.#next) return
+    const last = Math.min(lastIndexOf(piece), lastIndex, this.#side.state.committedIndex)
     this.#piece = piece
+    this.#usable = last - piece.firstIndex + 1
     this.#slot = Math.max(0, this.#next - piece.firstIndex)
   }
 
