@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from './clock.js'
 import { bytes } from './codec/encoding.js'
+import type { FormatName } from './codec/format.js'
 import { WalError } from './errors.js'
 import { withIoErrors } from './file-system/io-error.js'
 import { lockOwnerText, readLockOwner } from './file-system/lock-owner.js'
@@ -67,13 +68,28 @@ export async function openWith(
       strict: options.recovery === 'strict',
       limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
       io: options.io,
-      createFormat,
+      createFormat: (name, logId) => {
+        assertFits(name, options)
+        return createFormat(name, logId)
+      },
     })
     return compose({ fs, clock, options, opened, release })
   } catch (error) {
     await release()
     throw error
   }
+}
+
+/** Offsets in a segment's table are 30 bits, in units of 8 bytes for binary segments and of one byte for text. */
+const NDJSON_SEGMENT_MAX_BYTES = 512 << 20
+const NDJSON_BATCH_MAX_BYTES = 256 << 20
+
+function assertFits(name: FormatName, { segmentMaxBytes, maxBatchBytes }: ResolvedOptions<never, unknown>): void {
+  const fits = segmentMaxBytes <= NDJSON_SEGMENT_MAX_BYTES && maxBatchBytes <= NDJSON_BATCH_MAX_BYTES
+  if (name === 'binary' || fits) return
+  const limits = `segmentMaxBytes at most ${NDJSON_SEGMENT_MAX_BYTES}, maxBatchBytes at most ${NDJSON_BATCH_MAX_BYTES}`
+  const message = `With format 'ndjson' the limits are: ${limits}; got ${segmentMaxBytes} and ${maxBatchBytes}.`
+  throw new WalError('WAL_INVALID_OPTION', message)
 }
 
 interface Composition {

@@ -68,9 +68,10 @@ const KNOWN = new Set<string>([
   'fileSystem',
   'encoding',
   'io',
+  'format',
 ])
 /** In the contract, and not in this version. */
-const NOT_BUILT = new Set<string>(['format', 'readCacheBytes', 'writerThread'])
+const NOT_BUILT = new Set<string>(['readCacheBytes', 'writerThread'])
 
 /** Checks what the user gave and fills in the defaults, but for the encoding. Throws WAL_INVALID_OPTION, or a TypeError for a wrong type. */
 export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding<In, Out> }): ResolvedOptions<In, Out> {
@@ -89,7 +90,7 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
   )
   return Object.freeze({
     encoding,
-    format: given.format,
+    format: given.format === undefined ? undefined : oneOf('format', given.format, ['binary', 'ndjson'] as const),
     sync: resolveSync(given.sync),
     segmentMaxBytes: integer('segmentMaxBytes', given.segmentMaxBytes, 64 * MIB, 1, LARGEST_SEGMENT),
     rotation: resolveRotation(given.rotation),

@@ -140,6 +140,10 @@ export class BinaryFormat implements Format {
     }
   }
 
+  firstIndexAt(window: Window, position: number, binding: number): number | undefined {
+    return this.probeCommit(window, position, binding)?.firstIndex
+  }
+
   probeCommit(window: Window, position: number, binding: number): CommitProbe | undefined {
     const { bytes, words } = window
     const word = position >> 2

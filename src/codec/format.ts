@@ -28,6 +28,8 @@ export interface Format {
   sealCommit(memory: Memory, start: number, end: number, seal: CommitSeal): SealedCommit
   /** Walks commits and entries from `state`, checking everything, until the window ends or something is bad. */
   scan(window: Window, state: ScanState, found: EntryPositions): ScanStop
+  /** Index of the entry that begins a commit at `position`; undefined when none does. For a commit that is known to be there. */
+  firstIndexAt(window: Window, position: number, binding: number): number | undefined
   /** The commit frame that belongs exactly at `position` of the window, if one is readable: for searching behind damage. */
   probeCommit(window: Window, position: number, binding: number): CommitProbe | undefined
   /** Checks one entry alone, as `get` reads it; undefined when it is not whole or not that entry. */

@@ -156,8 +156,6 @@ export class Admission {
     let commit = this.#filling
     if (commit === undefined || commit.end + bytes + suffix > commit.memory.bytes.length)
       commit = this.#open(prefix, prefix + bytes + suffix)
-    this.#fill.bytes += bytes
-    this.#fill.entries += entries
     return commit
   }
 
@@ -184,6 +182,8 @@ export class Admission {
     fields.flags = flags
     const position = commit.end
     commit.end = this.#format.writeEntry(commit.memory, position, fields, payload)
+    this.#fill.bytes += commit.end - position
+    this.#fill.entries++
     const first = commit.count === 0 ? FIRST_OF_COMMIT : 0
     commit.offsets.push(position | first | ((flags & FLAG_ENDS_BATCH) === 0 ? 0 : ENDS_BATCH))
     commit.count++
@@ -205,7 +205,7 @@ function checkTimestamp(timestamp: number | Date): number {
   const value = timestamp instanceof Date ? timestamp.getTime() : timestamp
   if (typeof value !== 'number')
     throw new TypeError(`timestamp must be a number of milliseconds or a Date, got ${typeof value}`)
-  if (Number.isFinite(value)) return value
+  if (Number.isFinite(value)) return value + 0 // Not -0, which has no text of its own.
   throw new WalError('WAL_INVALID_ENTRY', `timestamp must be a finite number of milliseconds since 1970, got ${value}.`)
 }
 

@@ -439,7 +439,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     if (start === active.contentStart) this.#beginTable(active)
     extendOffsets(active, this.format, commit.offsets, start - commit.start)
     if (this.#side.liveCursors === 0) return
-    const bytes = commit.memory.bytes.subarray(commit.start, commit.end)
+    const bytes = commit.memory.bytes.subarray(commit.start, commit.start + active.end.offset - start)
     const memory = allocateMemory(bytes.length)
     memory.bytes.set(bytes)
     const window = { ...memory, start, length: bytes.length }

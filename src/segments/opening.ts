@@ -106,10 +106,11 @@ async function createManifest(context: OpeningContext): Promise<ManifestOpening>
   if (!context.createIfMissing)
     throw new WalError('WAL_NOT_FOUND', `There is no log in ${directory}, and createIfMissing is false.`)
   const logId = randomBytes(16).toString('hex')
+  const format = context.createFormat(context.format ?? 'binary', logId)
   const epoch: Epoch = { counter: 1, id: randomBytes(8).toString('hex'), startIndex: context.startIndex }
   const manifest: Manifest = {
     logId,
-    format: context.format ?? 'binary',
+    format: format.name,
     encoding: context.encoding,
     firstIndex: context.startIndex,
     newestId: 0,
@@ -129,7 +130,7 @@ async function createManifest(context: OpeningContext): Promise<ManifestOpening>
   const file = await TwoSlotFile.publish(fs, `${directory}/${MANIFEST_NAME}`, MANIFEST_MAGIC, encodeManifest(manifest))
   await fs.syncDirectory(directory)
   await fs.syncDirectory(dirname(directory))
-  return { file, manifest, format: context.createFormat(manifest.format, logId) }
+  return { file, manifest, format }
 }
 
 async function openSegments(context: OpeningContext, catalog: Catalog, opening: ManifestOpening): Promise<Opened> {
@@ -369,7 +370,12 @@ async function finish(context: OpeningContext, opening: ManifestOpening, segment
   return new SegmentStore({ fs, clock, directory, format, manifest, manifestFile, mark, segments, writer, limits })
 }
 
-async function openWriter({ fs, io }: OpeningContext, { path, end }: Segment): Promise<SegmentWriter> {
+async function openWriter({ fs, io }: OpeningContext, { header, path, end }: Segment): Promise<SegmentWriter> {
+  // Text grows line by line, and `tail -f` would see the zeros of a block that is not full.
+  const isText = header.format === 'ndjson'
+  if (isText && io === 'direct')
+    throw new WalError('WAL_INVALID_OPTION', `io is 'direct', but the format of ${path} is 'ndjson'. Use 'auto'.`)
+  if (isText) return SegmentWriter.open(fs, path, 'buffered', end.offset)
   try {
     return await SegmentWriter.open(fs, path, io, end.offset)
   } catch (cause) {

@@ -106,14 +106,14 @@ async function verifyClosedEnd(file: File, newest: SegmentFile, context: TailCon
   if (length <= 0 || floor.commitOffset < contentStart) return undefined
   const window = await readWindow(file, { offset: floor.commitOffset, length })
   const binding = format.bind(header)
-  const probe = format.probeCommit(window, 0, binding)
-  if (probe === undefined) return undefined
+  const firstIndex = format.firstIndexAt(window, 0, binding)
+  if (firstIndex === undefined) return undefined
   const state = startScan({
     binding,
     maxEntryBytes: header.maxEntryBytes,
     offset: floor.commitOffset,
     limit: floor.offset,
-    index: probe.firstIndex,
+    index: firstIndex,
     previousCrc: undefined,
   })
   const stop = format.scan(window, state, new EntryPositions())
@@ -183,7 +183,7 @@ function* crcOfCommitAt(format: Format, segment: Segment, kept: SegmentEnd) {
     offset: kept.commitOffset,
     length: Math.min(4096, kept.offset - kept.commitOffset),
   }
-  state.index = format.probeCommit(window, 0, state.binding)?.firstIndex ?? 0
+  state.index = format.firstIndexAt(window, 0, state.binding) ?? 0
   yield* walkWhole(format, segment, state, () => undefined)
   return state.commitCrc
 }
