@@ -164,6 +164,7 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
 
   getRange(from: number, to: number, options?: { signal?: AbortSignal }): Promise<Entry<Out>[]> {
     return this.#waiting(options, async () => {
+      if (typeof from !== 'number' || typeof to !== 'number') throw new TypeError('getRange() takes two indexes')
       const entries: Entry<Out>[] = []
       const cursor = iterate(this.#log, iteratorRequest<Out>({ from, to, copy: true, ...options }, false))
       for await (const chunk of cursor.chunks()) for (const entry of chunk) entries.push(entry)

@@ -20,6 +20,7 @@ export class FileCursor<T> implements LogCursor<T> {
   readonly #options: CursorOptions<T>
   readonly #decode: (bytes: Buffer, index: number) => T
   readonly #onClose: (cursor: FileCursor<T>) => void
+  readonly #windowBytes: number
   /** Last index it may hand out. */
   readonly #to: number
   #next: number
@@ -53,6 +54,8 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#floating = start.floating
     this.#seek = start.seek
     const last = options.to ?? Infinity
+    // A batch that fits into a chunk must fit into what is read at a time, with the frame of its commit.
+    this.#windowBytes = Math.max(WINDOW_BYTES, (options.chunkMaxBytes ?? 0) + side.state.format.commitPrefixBytes)
     this.#to = options.live ? last : Math.min(last, start.committedIndex)
     if (options.live) side.liveCursors++
   }
@@ -158,10 +161,10 @@ export class FileCursor<T> implements LogCursor<T> {
     const to = this.#sliceEnd(piece, from, available)
     const firstIndex = piece.firstIndex + from
     const entries = this.#side.state.format.materialize(piece.window, piece.found, { from, to, firstIndex })
-    this.#slot = to
-    this.#next = piece.firstIndex + to
-    this.#floating = false
     const chunk = this.#prepare(entries, firstIndex)
+    this.#next = chunk.lastIndex + 1
+    this.#slot = this.#next - piece.firstIndex
+    this.#floating = false
     if (this.#next > this.#side.state.committedIndex) this.#reachEnd()
     return chunk
   }
@@ -186,15 +189,24 @@ export class FileCursor<T> implements LogCursor<T> {
     return lastBatchEnd > from ? lastBatchEnd : to
   }
 
+  /** Decodes and filters. One that fails ends the chunk before it, so that it fails the next read and no other entry is missed. */
   #prepare(entries: Entry<Buffer>[], firstIndex: number): Chunk<T> {
     const { filter, copy } = this.#options
-    const lastIndex = firstIndex + entries.length - 1
-    let kept = entries as unknown as Entry<T>[]
-    for (const entry of entries) {
-      if (copy) entry.data = Buffer.from(entry.data)
-      ;(entry as unknown as Entry<T>).data = this.#decode(entry.data, entry.index)
+    const all = entries as unknown as Entry<T>[]
+    const kept = filter === undefined ? all : []
+    let lastIndex = firstIndex - 1
+    try {
+      for (const stored of entries) {
+        if (copy) stored.data = Buffer.from(stored.data)
+        const entry = stored as unknown as Entry<T>
+        entry.data = this.#decode(stored.data, stored.index)
+        if (filter?.(entry)) kept.push(entry)
+        lastIndex = stored.index
+      }
+    } catch (error) {
+      if (lastIndex < firstIndex) throw error
+      all.length = lastIndex - firstIndex + 1
     }
-    if (filter !== undefined) kept = kept.filter(filter)
     return Object.assign(kept, { firstIndex, lastIndex })
   }
 
@@ -232,7 +244,7 @@ export class FileCursor<T> implements LogCursor<T> {
     const scan = this.#scan
     scan.limit = segment.end.offset
     const found = new EntryPositions()
-    let wanted = WINDOW_BYTES
+    let wanted = this.#windowBytes
     while (found.count === 0 && !this.#closed) {
       const { offset } = scan
       if (offset >= scan.limit) throw new Error(`${segment.path} ends before entry ${this.#next}`)

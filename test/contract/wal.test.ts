@@ -1,0 +1,20 @@
+import { describe } from 'vitest'
+import { appendSuite } from './append-suite.js'
+import { followSuite, idleCursorSuite } from './follow-suite.js'
+import { readSuite } from './read-suite.js'
+import { heldWorlds, realWorlds } from './world.js'
+
+describe('a log on the real file system', () => {
+  const worlds = realWorlds()
+  appendSuite(worlds)
+  readSuite(worlds)
+  followSuite(worlds)
+  idleCursorSuite(worlds)
+})
+
+describe('a log of many segments, on a simulated disk', () => {
+  const worlds = heldWorlds({ segmentMaxBytes: 5000, rotation: { maxEntries: 20 } })
+  appendSuite(worlds)
+  readSuite(worlds)
+  followSuite(worlds)
+})
