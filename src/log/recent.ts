@@ -18,8 +18,8 @@ export function lastIndexOf(piece: Piece): number {
  */
 export class RecentCommits {
   readonly #maxBytes: number
-  #pieces: Piece[] = []
-  /** Pieces before this one are gone; the array is cut only now and then. */
+  #pieces: (Piece | undefined)[] = []
+  /** Pieces before this one are gone, their places empty; the array is cut only now and then. */
   #head = 0
   #bytes = 0
 
@@ -34,7 +34,7 @@ export class RecentCommits {
     this.#bytes += piece.window.length
     while (this.#bytes > this.#maxBytes && this.#head < this.#pieces.length - 1) {
       this.#bytes -= this.#pieces[this.#head]!.window.length
-      this.#head++
+      this.#pieces[this.#head++] = undefined
     }
     if (this.#head > 1024) {
       this.#pieces = this.#pieces.slice(this.#head)

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { allocateMemory, EntryPositions } from '../../src/codec/memory.js'
+import { type Piece, RecentCommits } from '../../src/log/recent.js'
+import { heldOf } from '../helpers/garbage.js'
+
+const PIECE_BYTES = 1000
+
+/** A piece of one entry. */
+function piece(index: number): Piece {
+  const found = new EntryPositions()
+  found.push(0)
+  return { window: { ...allocateMemory(PIECE_BYTES), start: 0, length: PIECE_BYTES }, found, firstIndex: index }
+}
+
+test('it finds the last commits, up to its limit', () => {
+  const recent = new RecentCommits(10 * PIECE_BYTES)
+  for (let index = 1; index <= 5000; index++) recent.add(piece(index))
+  expect(recent.find(4990)).toBeUndefined()
+  for (let index = 4991; index <= 5000; index++) expect(recent.find(index)?.firstIndex).toBe(index)
+  expect(recent.find(5001)).toBeUndefined()
+})
+
+test('commits that fell out of it hold no memory', async () => {
+  const recent = new RecentCommits(10 * PIECE_BYTES)
+  const references: WeakRef<object>[] = []
+  for (let index = 1; index <= 500; index++) {
+    const added = piece(index)
+    references.push(new WeakRef(added))
+    recent.add(added)
+  }
+  expect(await heldOf(references)).toBeLessThanOrEqual(10)
+  expect(recent.find(500)).toBeDefined()
+})
+
+test('a gap in the indexes empties it', () => {
+  const recent = new RecentCommits(10 * PIECE_BYTES)
+  for (const index of [1, 2, 7]) recent.add(piece(index))
+  expect([1, 2, 7].map(index => recent.find(index)?.firstIndex)).toEqual([undefined, undefined, 7])
+})
