@@ -31,12 +31,14 @@ export interface TailFinding {
 export async function examineTail(file: File, context: TailContext): Promise<TailFinding> {
   const newest = context.linked.at(-1)!
   const quick = await verifyClosedEnd(file, newest, context)
-  if (quick !== undefined) return { decision: 'continue', report: quick, provenEnd: quick.end.offset }
+  // A mark beyond the end comes from a later state of the log than manifest and segments: they are an older copy.
+  if (quick !== undefined && reaches(quick, provenOf(quick, newest, context)))
+    return { decision: 'continue', report: quick, provenEnd: quick.end.offset }
   const report = await drive(file, scanSegment(context.format, newest.header, newest))
   const proven = provenOf(report, newest, context)
   const decision = decideTail({
     closedAtEnd: isClosedAt(context.manifest, newest, report.end),
-    provenIsWhole: report.end.offset >= proven.offset && report.end.lastIndex >= proven.lastIndex,
+    provenIsWhole: reaches(report, proven),
     hasCommits: report.end.commitOffset > 0,
     torn: report.damage !== undefined && report.damage.bytes > 0,
     unsupported: report.damage?.unsupportedFlags !== undefined,
@@ -44,6 +46,10 @@ export async function examineTail(file: File, context: TailContext): Promise<Tai
   })
   refuse(decision, newest, report, proven.lastIndex)
   return { decision, report, provenEnd: proven.offset }
+}
+
+function reaches({ end }: ScanReport, proven: { offset: number; lastIndex: number }): boolean {
+  return end.offset >= proven.offset && end.lastIndex >= proven.lastIndex
 }
 
 function provenOf(
