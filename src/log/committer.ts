@@ -54,8 +54,8 @@ export class Committer {
   #scheduled = false
   #committedIndex: number
   #durableIndex: number
-  /** While a truncation is queued nothing above it counts as committed. */
-  #ceiling = Infinity
+  /** While truncations are queued nothing above any of them counts as committed. */
+  #ceilings: number[] = []
   readonly backlog: Backlog
   #syncTimer: (() => void) | undefined
   #backgroundSync: Promise<void> | undefined
@@ -84,11 +84,11 @@ export class Committer {
   }
 
   get committedIndex(): number {
-    return Math.min(this.#committedIndex, this.#ceiling)
+    return Math.min(this.#committedIndex, ...this.#ceilings)
   }
 
   get durableIndex(): number {
-    return Math.min(this.#durableIndex, this.#ceiling)
+    return Math.min(this.#durableIndex, ...this.#ceilings)
   }
 
   /** The error that keeps readers from what lies beyond the durable entries; undefined while there is none. */
@@ -110,9 +110,9 @@ export class Committer {
     this.#schedule()
   }
 
-  /** The commit that holds an index accepted and not committed. */
+  /** The commit that holds an index accepted and not committed: the last one, for a truncation may have given the index out again. */
   pendingCommitOf(index: number): PendingCommit | undefined {
-    return this.#queue.find(
+    return this.#queue.findLast(
       (work): work is PendingCommit => !isTask(work) && work.firstIndex <= index && index <= work.lastIndex,
     )
   }
@@ -177,13 +177,13 @@ export class Committer {
       lastIndex: this.lastIndex,
     })
     for (const work of this.#queue) if (!isTask(work)) work.rejectAbove(index, reason)
-    this.#ceiling = Math.min(this.#ceiling, index)
+    this.#ceilings.push(index)
     this.#admission.lastIndex = index
     const done = this.between(async () => {
       await this.#backgroundSync
       await run()
       this.#committedIndex = this.#durableIndex = index
-      this.#ceiling = Infinity
+      this.#ceilings.shift()
     })
     this.#admission.startedSegment()
     this.#parts.onChange()
@@ -465,7 +465,7 @@ export class Committer {
     this.#status = 'closing'
     this.#admission.cut()
     this.#admission.lastIndex = this.#committedIndex
-    this.#ceiling = Infinity
+    this.#ceilings = []
     this.#rejectAll(error)
     try {
       await this.store.cutUnfinished()

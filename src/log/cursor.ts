@@ -90,13 +90,18 @@ export class FileCursor<T> implements LogCursor<T> {
   /** The log was cut at `index`: a cursor that has handed out more cannot go on. */
   takenBack(index: number): void {
     if (this.#closed) return
-    this.#cuts++
-    this.#piece = undefined
-    this.#scan = undefined
+    this.forgetRead()
     if (this.#next <= index + 1 || this.#floating) return
     const message = `This cursor has handed out entries up to ${this.#next - 1}; those above ${index} were removed.`
     const lost = { lost: 'after', firstIndex: index + 1, lastIndex: this.#next - 1 } as const
     this.#finish(new WalError('WAL_TRUNCATED', message, lost))
+  }
+
+  /** What was read and not handed out yet may be of entries that are gone, and whose indexes others have by now. */
+  forgetRead(): void {
+    this.#cuts++
+    this.#piece = undefined
+    this.#scan = undefined
   }
 
   async #advance(): Promise<Chunk<T> | undefined> {

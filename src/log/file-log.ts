@@ -359,6 +359,8 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     if (!Number.isSafeInteger(index) || index > lastIndex + 1) throw cannotCut('truncateBefore', index, this)
     await this.#committer.evenPaused(async () => {
       if (index <= this.firstIndex) return
+      // Or a power cut could leave a first index above everything that the segments still hold.
+      await this.#committer.syncCommitted()
       this.#removed(await this.#store.truncateBefore(index))
       this.announcer.announce('truncate', { firstIndex: this.firstIndex, lastIndex: this.lastIndex, side: 'before' })
     })
@@ -395,6 +397,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     const done = this.#committer.takeBack(lastIndex, async () => {
       this.#side.recent.clear()
       this.#removed(await cut())
+      for (const cursor of this.#cursors) cursor.forgetRead()
       this.#admission.lastTerm = this.#store.active.end.lastTerm
       this.announcer.announce('truncate', { firstIndex: this.firstIndex, lastIndex, side })
       await this.#store.publishMark(lastIndex, true)

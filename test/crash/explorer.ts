@@ -56,24 +56,27 @@ export class Explorer {
   readonly #course: Course
   readonly #effort: Effort
   readonly #only: readonly Shot[] | undefined
-  readonly #options: WalOptions
+  readonly #trace: ((line: string) => void) | undefined
+  readonly #options: (scene: Scene) => WalOptions
   readonly #outcome: Outcome = { states: 0, failures: [] }
 
   /** `only`: explores nothing but this path. */
-  constructor(course: Course, effort: Effort, only?: readonly Shot[]) {
+  constructor(course: Course, effort: Effort, only?: readonly Shot[], trace?: (line: string) => void) {
     this.#course = course
     this.#effort = effort
     this.#only = only
-    this.#options = { ...course.workload.options, sync: POLICIES[course.policy] }
+    this.#trace = trace
+    const { workload, policy } = course
+    const { startIndex = START_INDEX } = workload
+    this.#options = scene => ({ ...workload.options?.(scene), startIndex, sync: POLICIES[policy] })
   }
 
   async explore(): Promise<Outcome> {
     const restore = useRandomBytesOf(this.#course.seed)
     try {
-      const startIndex = this.#options.startIndex ?? START_INDEX
-      const oracle = new Oracle({ firstIndex: startIndex, entries: [] })
-      const fs = new SimulatedFileSystem({ seed: this.#course.seed })
-      await this.#live({ fs, oracle, path: [] }, scene => this.#course.workload.run(scene))
+      const { workload, seed } = this.#course
+      const oracle = new Oracle({ firstIndex: workload.startIndex ?? START_INDEX, entries: [] })
+      await this.#live({ fs: new SimulatedFileSystem({ seed }), oracle, path: [] }, scene => workload.run(scene))
     } finally {
       restore()
     }
@@ -91,7 +94,8 @@ export class Explorer {
       for (const loss of this.#losses(depth, scene.steps, choice)) wrecks.push(crash(scene, wreck.path, loss))
     }
     const { fs, oracle } = wreck
-    const scene = new Scene({ fs, oracle, options: this.#options, seed, onStep: look, slow: depth === 0 })
+    const parts = { fs, oracle, options: this.#options, seed, onStep: look, slow: depth === 0, trace: this.#trace }
+    const scene = new Scene(parts)
     try {
       await run(scene)
       scene.steps++
@@ -103,7 +107,8 @@ export class Explorer {
     for (const next of wrecks) {
       if (this.#outcome.failures.length >= MAX_FAILURES) return
       this.#outcome.states++
-      await this.#live(next, scene => relive(scene, next.path, choice.below(3)))
+      this.#trace?.(`---- ${formatPath(next.path)}`)
+      await this.#live(next, scene => relive(scene, next.path))
     }
   }
 
@@ -141,8 +146,8 @@ export class Explorer {
   }
 }
 
-/** What is done with every state: open it, write to it, and now and then close it in order. */
-async function relive(scene: Scene, path: readonly Shot[], way: number): Promise<void> {
+/** What is done with every state: it is opened, written to and changed in some way, and now and then closed in order. */
+async function relive(scene: Scene, path: readonly Shot[]): Promise<void> {
   const { loss } = path.at(-1)!
   if (loss.kind === 'rot') await loseWriteBack(scene.fs, loss.seed)
   // A write-back error that nobody was told of yet is told at the next sync, but not over a power cut.
@@ -150,12 +155,31 @@ async function relive(scene: Scene, path: readonly Shot[], way: number): Promise
   await scene.open({ mayFail: lives.lastIndexOf('rot') > lives.lastIndexOf('cut') })
   if (path.length === DEEPEST) return
   scene.append()
-  await scene.stir(way)
-  scene.batch(2)
+  await scene.stir(scene.random.below(3))
+  for (const deed of someDeeds(scene.random)) if (scene.wal.status === 'open') await deed(scene)
   await scene.settle()
-  if (way < 2 || scene.wal.status !== 'open') return
-  await scene.close()
-  await scene.open()
+}
+
+type Deed = (scene: Scene) => void | Promise<void>
+
+const DEEDS: readonly Deed[] = [
+  scene => scene.append(2),
+  scene => scene.batch(2),
+  scene => scene.transaction(2),
+  scene => scene.rotate(),
+  scene => scene.truncateAfter(scene.last - scene.random.below(Math.min(3, scene.last - scene.first + 2))),
+  scene => scene.truncateBefore(scene.first + scene.random.below(Math.min(4, scene.last - scene.first + 2))),
+  scene => scene.reset(scene.last + 3),
+  scene => scene.pass(60),
+  scene => scene.settle(),
+  async scene => {
+    await scene.close()
+    await scene.open()
+  },
+]
+
+function someDeeds(random: Random): Deed[] {
+  return Array.from({ length: random.below(4) }, () => DEEDS[random.below(DEEDS.length)]!)
 }
 
 function crash(scene: Scene, path: readonly Shot[], loss: Loss): Wreck {

@@ -34,7 +34,7 @@ async function replay(at: string): Promise<number> {
   const workload = WORKLOADS.find(({ name }) => name === values.workload)
   if (workload === undefined) throw new TypeError('--at needs --workload, --policy and --seed')
   const course = { workload, policy: values.policy as PolicyName, seed: firstSeed }
-  const outcome = await new Explorer(course, { losses: 0, innerEvery: 1 }, parsePath(at)).explore()
+  const outcome = await new Explorer(course, { losses: 0, innerEvery: 1 }, parsePath(at), console.log).explore()
   for (const { message, stack } of outcome.failures) console.log(`${message}\n${stack}`)
   console.log(`${outcome.states} states on the way, ${outcome.failures.length} failures`)
   return outcome.failures.length === 0 ? 0 : 1

@@ -115,6 +115,7 @@ function apply(state: LogState, change: Change): LogState {
     case 'append':
       return { firstIndex, entries: [...entries, ...change.entries] }
     case 'truncateAfter':
+      if (change.index === firstIndex + entries.length - 1) return state
       return { firstIndex, entries: entries.slice(0, change.index - firstIndex + 1) }
     case 'truncateBefore':
       if (change.index <= firstIndex) return state

@@ -5,7 +5,7 @@ import type { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import type { SimulatedOperation } from '../../src/file-system/simulation/operation.js'
 import { Random } from '../../src/file-system/simulation/random.js'
 import { openWith } from '../../src/open.js'
-import type { Encoding, IndexRange, Wal, WalOptions } from '../../src/types.js'
+import type { Encoding, IndexRange, Trigger, Wal, WalOptions } from '../../src/types.js'
 import { ManualClock } from '../helpers/manual-clock.js'
 import { type Change, type LogState, nextIndexOf, type Oracle, type Stored } from './oracle.js'
 import { Violation } from './violation.js'
@@ -19,45 +19,65 @@ const SIZES = [0, 1, 8, 40, 100, 400, 700, 1500, 4200]
 export interface SceneParts {
   fs: SimulatedFileSystem
   oracle: Oracle
-  options: WalOptions
+  options: (scene: Scene) => WalOptions
   seed: number
   /** Called in the midst of every call that changes or syncs something. */
   onStep: (scene: Scene) => void
   /** Whether calls take some turns of the event loop, so that what runs beside them gets ahead or falls behind. */
   slow: boolean
+  /** Is told of every call, for whoever looks into one state. */
+  trace?: ((line: string) => void) | undefined
 }
 
 /** One life of a log after the other, on one simulated disk, with an oracle that watches everything that is asked and answered. */
 export class Scene {
   readonly clock = new ManualClock()
   readonly random: Random
-  readonly oracle: Oracle
-  readonly fs: SimulatedFileSystem
+  oracle: Oracle
+  fs: SimulatedFileSystem
   wal!: Wal<string>
   /** How many calls so far change or sync something. */
   steps = 0
+  readonly trigger: Trigger = {
+    subscribe: observer => {
+      this.#pull = () => observer.next(undefined)
+      return { unsubscribe: () => (this.#pull = undefined) }
+    },
+  }
   readonly #options: WalOptions
   readonly #onStep: (scene: Scene) => void
-  readonly #pending = new Set<Promise<unknown>>()
+  readonly #timing: Random | undefined
+  readonly #trace: (line: string) => void
+  #pending = new Set<Promise<unknown>>()
+  #pull: (() => void) | undefined
   #violation: unknown
   #expectsClean = false
   /** The disk may have an error to report that is not the log's fault: then the log may fail, and must say so. */
   #mayFail = false
   #written = 0
 
-  constructor({ fs, oracle, options, seed, onStep, slow }: SceneParts) {
+  constructor({ fs, oracle, options, seed, onStep, slow, trace = () => undefined }: SceneParts) {
     this.fs = fs
     this.oracle = oracle
     this.random = new Random(seed)
-    this.#options = options
+    this.#options = options(this)
     this.#onStep = onStep
-    const timing = new Random(seed + 1)
-    if (slow) fs.slow = operation => this.#delayed(operation, timing.below(4))
-    else fs.onOperation = () => this.#step()
+    this.#trace = trace
+    this.#timing = slow ? new Random(seed + 1) : undefined
+    this.#watch()
   }
 
   get isLax(): boolean {
     return this.#options.sync !== undefined && this.#options.sync !== 'always'
+  }
+
+  get first(): number {
+    return this.oracle.current.firstIndex
+  }
+
+  /** Last index accepted. */
+  get last(): number {
+    return nextIndexOf(this.oracle.current) - 1
   }
 
   // ---- what a workload is written with
@@ -81,7 +101,11 @@ export class Scene {
     if (this.#expectsClean && !wal.recoveryReport.clean)
       throw new Violation('a log that was closed was not found clean')
     this.#expectsClean = false
-    this.oracle.recover(await this.#read())
+    const found = await this.#read()
+    const { clean, copiedEntries, cutBytes } = wal.recoveryReport
+    const how = clean ? 'clean' : `${copiedEntries} entries copied, ${cutBytes} bytes cut`
+    this.#trace(`opened: ${found.firstIndex} to ${nextIndexOf(found) - 1} (${how}), ${wal.segments().length} segments`)
+    this.oracle.recover(found)
     this.#checkMarks(wal.lastIndex)
     await this.#checkDirectory()
   }
@@ -120,11 +144,13 @@ export class Scene {
 
   sync(): void {
     const { accepted } = this.oracle
+    this.#trace(`sync of the first ${accepted}`)
     this.#track(this.wal.sync(), () => this.oracle.settle(accepted, { durable: true }))
   }
 
   rotate(): void {
     const { accepted } = this.oracle
+    this.#trace(`rotate behind the first ${accepted}`)
     this.#track(this.wal.rotate(), () => this.oracle.settle(accepted, { durable: !this.isLax }))
   }
 
@@ -140,9 +166,29 @@ export class Scene {
     this.#change({ kind: 'reset', nextIndex }, () => this.wal.reset(nextIndex))
   }
 
+  /** Emits what `rotation.trigger` waits for. */
+  pull(): void {
+    this.#pull?.()
+  }
+
+  /** The power goes, or the process dies, and the life after begins with `open`. */
+  async crash(kind: 'cut' | 'kill'): Promise<void> {
+    this.observe()
+    const seed = this.random.below(1e6)
+    this.oracle = kind === 'cut' ? this.oracle.afterCut() : this.oracle.afterKill()
+    const { fs } = this
+    fs.slow = fs.onOperation = undefined
+    this.fs = kind === 'cut' ? fs.crash({ seed }) : fs.kill({ seed })
+    // What the dead one still answers is heard by nobody.
+    this.#pending = new Set()
+    this.#watch()
+    await this.stir(4)
+  }
+
   /** Closes the log; what was accepted is committed and synced. */
   async close(): Promise<void> {
     const { accepted } = this.oracle
+    this.#trace(`close behind the first ${accepted}`)
     this.#track(this.wal.close(), () => {
       this.oracle.settle(accepted, { durable: true })
       this.oracle.close()
@@ -198,18 +244,27 @@ export class Scene {
     return openWith(DIRECTORY, options, this.clock) as unknown as Promise<Wal<string>>
   }
 
+  #watch(): void {
+    const timing = this.#timing
+    if (timing === undefined) this.fs.onOperation = operation => this.#step(operation)
+    else this.fs.slow = operation => this.#delayed(operation, timing.below(4))
+  }
+
   #delayed(operation: SimulatedOperation, turns: number): Promise<void> | undefined {
     if (operation.number === 0) return undefined
-    return this.#delay(turns)
+    return this.#delay(operation, turns)
   }
 
-  async #delay(turns: number): Promise<void> {
+  async #delay(operation: SimulatedOperation, turns: number): Promise<void> {
     for (let turn = 0; turn < turns; turn++) await nextTurn()
-    this.#step()
+    this.#step(operation)
   }
 
-  #step(): void {
+  #step({ kind, path, to, position, length }: SimulatedOperation): void {
     this.steps++
+    this.#trace(
+      `step ${this.steps}: ${[kind, path, to, position, length].filter(part => part !== undefined).join(' ')}`,
+    )
     try {
       this.#onStep(this)
     } catch (error) {
@@ -243,10 +298,14 @@ export class Scene {
     const accepted = call()
     const number = this.oracle.accept({ kind: 'append', entries })
     const last = entries.at(-1)!.index
+    this.#trace(`${number}: append of ${entries[0]!.index} to ${last}`)
     if (wal.lastIndex !== last) throw new Violation(`lastIndex is ${wal.lastIndex} after entry ${last} was accepted`)
     this.#track(accepted, result => {
       if (!isRight(result)) throw new Violation(`an append answered ${JSON.stringify(result)} for entry ${last}`)
-      if (wal.committedIndex < last) throw new Violation(`an append resolved before entry ${last} was committed`)
+      this.#trace(`${number} resolved`)
+      const isStillThere = this.oracle.current.entries.at(-1) === entries.at(-1)
+      if (isStillThere && wal.committedIndex < last)
+        throw new Violation(`an append resolved before entry ${last} was committed`)
       this.oracle.settle(number, { durable: !this.isLax })
     })
   }
@@ -257,8 +316,15 @@ export class Scene {
       return
     }
     const done = call()
+    const before = this.oracle.current
     const number = this.oracle.accept(change)
-    this.#track(done, () => this.oracle.settle(number, { durable: true }))
+    // Where there is nothing to do nothing is made durable either.
+    const durable = !this.isLax || this.oracle.current !== before
+    this.#trace(`${number}: ${Object.values(change).join(' ')}`)
+    this.#track(done, () => {
+      this.#trace(`${number} resolved`)
+      this.oracle.settle(number, { durable })
+    })
   }
 
   #expectRefusal(call: Promise<unknown>): void {
@@ -269,11 +335,14 @@ export class Scene {
   }
 
   #track<R>(promise: Promise<R>, onResolved: (result: R) => void): void {
-    const tracked = promise.then(onResolved).catch(error => {
-      if (!this.#isExpected(error)) this.#violation ??= asViolation(error, 'a call')
+    const pending = this.#pending
+    const ofThisLife = () => pending === this.#pending
+    const resolved = (result: R) => (ofThisLife() ? onResolved(result) : undefined)
+    const tracked = promise.then(resolved).catch(error => {
+      if (ofThisLife() && !this.#isExpected(error)) this.#violation ??= asViolation(error, 'a call')
     })
-    this.#pending.add(tracked)
-    void tracked.then(() => this.#pending.delete(tracked))
+    pending.add(tracked)
+    void tracked.then(() => pending.delete(tracked))
   }
 
   /** What a truncation took back before it was committed is told to whoever waited, and no fault; nor is a fault of the disk. */

@@ -4,7 +4,9 @@ import type { Scene } from './scene.js'
 /** A scripted course of events that is then crashed everywhere. One file each in workloads/, and a line in workloads.ts. */
 export interface Workload {
   name: string
-  options?: WalOptions
+  /** Of the log it creates. Default 1. */
+  startIndex?: number
+  options?: (scene: Scene) => WalOptions
   /** Begins with the log not opened yet, on an empty disk or (as what follows a crash) on what the first life left. */
   run(scene: Scene): Promise<void>
 }

@@ -4,7 +4,8 @@ import type { Workload } from '../workload.js'
 /** Closed in order and opened again, with and without anything written. */
 export const reopen: Workload = {
   name: 'reopen',
-  options: { rotation: { maxEntries: 5 }, startIndex: 7 },
+  startIndex: 7,
+  options: () => ({ rotation: { maxEntries: 5 }, startIndex: 7 }),
   async run(scene: Scene): Promise<void> {
     for (let life = 0; life < 4; life++) {
       await scene.open()

@@ -4,7 +4,7 @@ import type { Workload } from '../workload.js'
 /** Segments that end by their size, by a call, and one entry that is larger than a segment. */
 export const rotate: Workload = {
   name: 'rotate',
-  options: { segmentMaxBytes: 6000 },
+  options: () => ({ segmentMaxBytes: 6000 }),
   async run(scene: Scene): Promise<void> {
     await scene.open()
     for (let round = 0; round < 4; round++) {
