@@ -181,6 +181,11 @@ export class SimulatedFileSystem implements FileSystem {
     return this.#disk.usedBytes()
   }
 
+  /** How many files are open, and locks held: none is once everything was closed. */
+  get openFiles(): number {
+    return this.#disk.openFiles()
+  }
+
   // ---- FileSystem -----------------------------------------------------------------------------------------------------
 
   open(path: string, mode: OpenMode, options: { direct?: boolean } = {}): Promise<File> {

@@ -80,6 +80,11 @@ export class Oracle {
     this.#durable = this.#committed
   }
 
+  /** The log failed: what was committed and not synced need not come back. */
+  fail(): void {
+    this.#committed = this.#durable
+  }
+
   afterCut(): Oracle {
     const copy = this.afterKill()
     copy.#committed = copy.#durable

@@ -16,6 +16,8 @@ const PATIENCE_TURNS = 5000
 /** Sizes of data that begin, end and tear in different places of a sector. */
 const SIZES = [0, 1, 8, 40, 100, 400, 700, 1500, 4200]
 
+const TOLD_BY_OPEN: ReadonlySet<string> = new Set(['WAL_IO', 'WAL_NO_SPACE'])
+
 export interface SceneParts {
   fs: SimulatedFileSystem
   oracle: Oracle
@@ -25,6 +27,10 @@ export interface SceneParts {
   onStep: (scene: Scene) => void
   /** Whether calls take some turns of the event loop, so that what runs beside them gets ahead or falls behind. */
   slow: boolean
+  /** Calls may fail; `heal` ends that. Whatever the log does then is held against its promises about failures. */
+  heal?: (() => void) | undefined
+  /** Handed to every append. */
+  signal?: AbortSignal | undefined
   /** Is told of every call, for whoever looks into one state. */
   trace?: ((line: string) => void) | undefined
 }
@@ -48,6 +54,8 @@ export class Scene {
   readonly #onStep: (scene: Scene) => void
   readonly #timing: Random | undefined
   readonly #trace: (line: string) => void
+  readonly #heal: (() => void) | undefined
+  readonly #signal: AbortSignal | undefined
   #pending = new Set<Promise<unknown>>()
   #pull: (() => void) | undefined
   #violation: unknown
@@ -56,13 +64,15 @@ export class Scene {
   #mayFail = false
   #written = 0
 
-  constructor({ fs, oracle, options, seed, onStep, slow, trace = () => undefined }: SceneParts) {
+  constructor({ fs, oracle, options, seed, onStep, slow, heal, signal, trace = () => undefined }: SceneParts) {
     this.fs = fs
     this.oracle = oracle
     this.random = new Random(seed)
     this.#options = options(this)
     this.#onStep = onStep
     this.#trace = trace
+    this.#heal = heal
+    this.#signal = signal
     this.#timing = slow ? new Random(seed + 1) : undefined
     this.#watch()
   }
@@ -87,27 +97,19 @@ export class Scene {
    * may fail.
    */
   async open({ mayFail = false } = {}): Promise<void> {
-    this.#mayFail = mayFail
-    for (let triesLeft = mayFail ? 4 : 0; ; triesLeft--) {
-      try {
-        this.wal = await this.#open()
-        break
-      } catch (error) {
-        const isTold = error instanceof WalError && error.code === 'WAL_IO'
-        if (triesLeft === 0 || !isTold) throw asViolation(error, 'open')
-      }
-    }
+    this.#mayFail = mayFail || this.#heal !== undefined
+    this.wal = await this.#openAtLast()
     const { wal } = this
     if (this.#expectsClean && !wal.recoveryReport.clean)
       throw new Violation('a log that was closed was not found clean')
     this.#expectsClean = false
-    const found = await this.#read()
+    const found = await this.#retrying(() => this.#read())
     const { clean, copiedEntries, cutBytes } = wal.recoveryReport
     const how = clean ? 'clean' : `${copiedEntries} entries copied, ${cutBytes} bytes cut`
     this.#trace(`opened: ${found.firstIndex} to ${nextIndexOf(found) - 1} (${how}), ${wal.segments().length} segments`)
     this.oracle.recover(found)
     this.#checkMarks(wal.lastIndex)
-    await this.#checkDirectory()
+    await this.#retrying(() => this.#checkDirectory())
   }
 
   /** Accepts entries, each for itself. */
@@ -117,7 +119,7 @@ export class Scene {
       const { term, timestamp } = entry
       this.#accept(
         [entry],
-        () => this.wal.append(entry.data, { term, timestamp }),
+        () => this.wal.append(entry.data, { term, timestamp, ...this.#signalled }),
         index => index === entry.index,
       )
     }
@@ -128,10 +130,11 @@ export class Scene {
     const entries = this.#entries(count, size)
     const input = entries.map(({ data, term, timestamp }) => ({ data, term, timestamp }))
     const isRight = (range: IndexRange) => range.firstIndex === entries[0]!.index && range.count === count
-    this.#accept(entries, () => this.wal.appendEntries(input), isRight)
+    this.#accept(entries, () => this.wal.appendEntries(input, this.#signalled), isRight)
   }
 
   transaction(count: number, size?: number): void {
+    if (this.wal.status !== 'open') return
     const transaction = this.wal.transaction()
     const entries = this.#entries(count, size, transaction.id)
     for (const { data, term, timestamp } of entries) transaction.append(data, { term, timestamp })
@@ -151,7 +154,7 @@ export class Scene {
   rotate(): void {
     const { accepted } = this.oracle
     this.#trace(`rotate behind the first ${accepted}`)
-    this.#track(this.wal.rotate(), () => this.oracle.settle(accepted, { durable: !this.isLax }))
+    this.#track(this.wal.rotate(), () => this.oracle.settle(accepted, { durable: true }))
   }
 
   truncateAfter(index: number): void {
@@ -187,22 +190,36 @@ export class Scene {
 
   /** Closes the log; what was accepted is committed and synced. */
   async close(): Promise<void> {
-    const { accepted } = this.oracle
-    this.#trace(`close behind the first ${accepted}`)
-    this.#track(this.wal.close(), () => {
-      this.oracle.settle(accepted, { durable: true })
-      this.oracle.close()
-      this.#expectsClean = true
-    })
+    this.closeSoon()
     await this.settle()
+    await this.stir(4)
+    const { openFiles } = this.fs
+    if (openFiles > 0) throw new Violation(`a closed log left ${openFiles} files open`)
   }
 
-  /** Waits for everything that was asked. */
+  /** As `close`, without waiting for it. */
+  closeSoon(): void {
+    const { oracle, wal } = this
+    const { accepted } = oracle
+    const { status } = wal
+    this.#trace(`close behind the first ${accepted}, ${status}`)
+    this.#track(wal.close(), () => {
+      this.#trace('closed')
+      if (status === 'failed') return
+      if (status !== 'paused') oracle.settle(accepted, { durable: true })
+      oracle.close()
+      this.#expectsClean = true
+    })
+  }
+
+  /** Waits for everything that was asked, and helps a log out of a pause. */
   async settle(): Promise<void> {
     for (let turn = 0; this.#pending.size > 0; turn++) {
       if (turn > PATIENCE_TURNS) throw new Violation(`${this.#pending.size} promises stay pending for ever`)
       await nextTurn()
+      if (this.#heal !== undefined && this.wal.status === 'paused') await this.#relieve(this.#heal)
     }
+    this.#noteFailure()
     this.#rethrow()
   }
 
@@ -222,7 +239,7 @@ export class Scene {
   /** Reads everything there is to be read. */
   async readAll(): Promise<void> {
     const { firstIndex, entries } = this.oracle.current
-    const found = await this.#read()
+    const found = await this.#retrying(() => this.#read())
     const expected = entries.slice(0, found.entries.length)
     if (found.firstIndex !== firstIndex || expected.some((entry, i) => entry.data !== found.entries[i]!.data))
       throw new Violation('a reader was handed something else than what was written')
@@ -233,6 +250,7 @@ export class Scene {
   /** Notes what the log says of itself; the explorer calls it before it looks at what a crash would leave. */
   observe(): void {
     if (this.wal === undefined || this.wal.status === 'closed') return
+    this.#noteFailure()
     this.#checkMarks()
     this.oracle.observe(this.wal)
   }
@@ -242,6 +260,70 @@ export class Scene {
   #open(): Promise<Wal<string>> {
     const options = { ...this.#options, encoding: text() as unknown as Encoding<never, unknown>, fileSystem: this.fs }
     return openWith(DIRECTORY, options, this.clock) as unknown as Promise<Wal<string>>
+  }
+
+  get #signalled(): { signal?: AbortSignal } {
+    return this.#signal === undefined ? {} : { signal: this.#signal }
+  }
+
+  /** Opens; where calls may fail, a few tries may too, but each says so and leaves nothing behind. */
+  async #openAtLast(): Promise<Wal<string>> {
+    for (let triesLeft = this.#mayFail ? 4 : 0; ; triesLeft--) {
+      try {
+        return await this.#open()
+      } catch (error) {
+        const isTold = error instanceof WalError && TOLD_BY_OPEN.has(error.code)
+        if (triesLeft === 0 || !isTold) throw asViolation(error, 'open')
+        this.#trace(`open failed: ${error.message}`)
+        await this.stir(4)
+        if (this.fs.openFiles > 0) throw new Violation(`an opening that failed left ${this.fs.openFiles} files open`)
+        if (triesLeft <= 3) this.#heal?.()
+      }
+    }
+  }
+
+  /** Looks, once more where a failing call was in the way. */
+  async #retrying<R>(look: () => Promise<R>): Promise<R> {
+    if (this.#heal === undefined) return look()
+    try {
+      return await look()
+    } catch (error) {
+      if (!isOfTheDisk(error)) throw error
+      this.#trace(`a look failed: ${error instanceof Error ? error.message : error}`)
+      this.#heal()
+      return look()
+    }
+  }
+
+  /** A paused log accepts nothing, keeps what it has, and goes on once there is space. */
+  async #relieve(heal: () => void): Promise<void> {
+    const { wal } = this
+    this.#trace('paused')
+    const refused = await wal.append('refused').then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    if (!(refused instanceof WalError) || refused.code !== 'WAL_NO_SPACE')
+      throw new Violation(`a paused log answered an append with ${String(refused)}`)
+    await wal.resume().catch((error: unknown) => {
+      const isTold = error instanceof WalError && (error.code === 'WAL_NO_SPACE' || error.code === 'WAL_FAILED')
+      if (!isTold) throw asViolation(error, 'resume')
+    })
+    heal()
+    if (wal.status !== 'paused') return
+    await wal.resume().catch(error => {
+      throw asViolation(error, 'resume after there was space again')
+    })
+    if ((wal.status as string) !== 'open') throw new Violation(`a log that was resumed is ${wal.status}`)
+  }
+
+  /** Of a log that failed only what was on stable storage is promised. */
+  #noteFailure(): void {
+    if (this.wal?.status !== 'failed') return
+    const { lastIndex, durableIndex } = this.wal
+    if (lastIndex !== durableIndex)
+      throw new Violation(`a failed log says lastIndex ${lastIndex}, durable ${durableIndex}`)
+    this.oracle.fail()
   }
 
   #watch(): void {
@@ -290,23 +372,23 @@ export class Scene {
   }
 
   #accept<R>(entries: readonly Stored[], call: () => Promise<R>, isRight: (result: R) => boolean): void {
-    const { wal } = this
-    if (wal.status !== 'open') {
+    const { wal, oracle } = this
+    if (wal.status !== 'open' || this.#signal?.aborted) {
       this.#expectRefusal(call())
       return
     }
     const accepted = call()
-    const number = this.oracle.accept({ kind: 'append', entries })
+    const number = oracle.accept({ kind: 'append', entries })
     const last = entries.at(-1)!.index
     this.#trace(`${number}: append of ${entries[0]!.index} to ${last}`)
     if (wal.lastIndex !== last) throw new Violation(`lastIndex is ${wal.lastIndex} after entry ${last} was accepted`)
     this.#track(accepted, result => {
       if (!isRight(result)) throw new Violation(`an append answered ${JSON.stringify(result)} for entry ${last}`)
       this.#trace(`${number} resolved`)
-      const isStillThere = this.oracle.current.entries.at(-1) === entries.at(-1)
+      const isStillThere = oracle.current.entries.at(-1) === entries.at(-1)
       if (isStillThere && wal.committedIndex < last)
         throw new Violation(`an append resolved before entry ${last} was committed`)
-      this.oracle.settle(number, { durable: !this.isLax })
+      oracle.settle(number, { durable: !this.isLax })
     })
   }
 
@@ -345,10 +427,17 @@ export class Scene {
     void tracked.then(() => pending.delete(tracked))
   }
 
-  /** What a truncation took back before it was committed is told to whoever waited, and no fault; nor is a fault of the disk. */
+  /**
+   * What a truncation took back before it was committed is told to whoever waited, and no fault; nor is what an abort or a close
+   * brings about, nor, where calls may fail, a failure that is said to be one.
+   */
   #isExpected(error: unknown): boolean {
+    if (error === this.#signal?.reason && this.#signal?.aborted) return true
     if (!(error instanceof WalError)) return false
-    return error.code === 'WAL_TRUNCATED' || (error.code === 'WAL_FAILED' && this.#mayFail)
+    const { code } = error
+    if (code === 'WAL_OUTCOME_UNKNOWN') return this.#signal?.aborted === true
+    if (code === 'WAL_CLOSED') return this.wal.status === 'closing' || this.wal.status === 'closed'
+    return code === 'WAL_TRUNCATED' || (this.#mayFail && (code === 'WAL_FAILED' || code === 'WAL_NO_SPACE'))
   }
 
   async #read(): Promise<LogState> {
@@ -383,6 +472,13 @@ export class Scene {
     const lost = segments.filter(({ path }) => !names.includes(path.slice(DIRECTORY.length + 1)))
     if (lost.length > 0) throw new Violation(`${lost.map(({ path }) => path).join(', ')} is not there`)
   }
+}
+
+function isOfTheDisk(error: unknown): boolean {
+  const cause = error instanceof Violation ? error.cause : error
+  return cause instanceof WalError
+    ? cause.code === 'WAL_IO' || cause.code === 'WAL_FAILED'
+    : !(error instanceof Violation)
 }
 
 function asViolation(error: unknown, what: string): Violation {

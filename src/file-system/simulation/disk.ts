@@ -93,6 +93,12 @@ export class Disk {
     return used
   }
 
+  openFiles(): number {
+    let open = 0
+    for (const node of this.#nodes.values()) if (node.kind === 'file') open += node.handles
+    return open
+  }
+
   // ---- changing names -----------------------------------------------------------------------------------------------
 
   createFile(path: string): FileNode {
