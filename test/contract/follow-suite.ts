@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { bytes } from '../../src/codec/encoding.js'
 import type { Cursor, Entry, Wal } from '../../src/types.js'
+import { collectGarbage } from '../helpers/garbage.js'
 import { turns, until, walError } from '../helpers/waiting.js'
 import { fill, indexesOf, type MakeWorld, range } from './world.js'
 
@@ -174,6 +175,7 @@ export function idleCursorSuite(makeWorld: MakeWorld): void {
     const before = process.memoryUsage().arrayBuffers
     for (let n = 0; n < 300; n++) await wal.append(chunk)
     expect(wal.stats()).toMatchObject({ cursors: 101, pendingBytes: 0 })
+    collectGarbage()
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(25_000_000)
     expect((await half.next()).value?.index).toBe(2)
     for (const cursor of [...idle, half]) await cursor.return?.()
