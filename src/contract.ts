@@ -1,12 +1,14 @@
 import type { EventEmitter } from 'node:events'
 import type { WalError } from './errors.js'
 import type {
+  BackupReport,
   Chunk,
   Entry,
   EntryInput,
   EntryOptions,
   From,
   IndexRange,
+  Progress,
   SegmentInfo,
   WalEvents,
   WalReader,
@@ -129,6 +131,12 @@ export interface AcceptBatchOptions {
   transactionId?: string
 }
 
+export interface BackupOptions {
+  signal?: AbortSignal
+  /** Bytes of segments; a linked one counts as done at once. What it throws ends the backup. */
+  onProgress?: (progress: Progress) => void
+}
+
 /** A log that keeps its entries itself: what the public `Wal` is made of, beside streams, consumers and transactions. */
 export interface StoredLog<T, In = T> extends Log<T, In> {
   /** Accepts as `accept` does and resolves with the index once committed. Never throws synchronously. */
@@ -144,6 +152,11 @@ export interface StoredLog<T, In = T> extends Log<T, In> {
   truncateBefore(index: number): Promise<void>
   truncateAfter(index: number): Promise<void>
   reset(nextIndex: number): Promise<void>
+  /**
+   * Writes a copy of the log, up to what is durable, into a new directory. Rejects with WAL_IO (the directory is there, a call failed),
+   * WAL_NO_SPACE, WAL_CLOSED, WAL_FAILED, WAL_TRUNCATED (a truncation took away what was not yet copied), or the reason of `signal`.
+   */
+  backup(directory: string, options?: BackupOptions): Promise<BackupReport>
   resume(): Promise<void>
   segmentInfos(): SegmentInfo[]
   stats(): Omit<WalStats, 'openTransactions' | 'consumers'>

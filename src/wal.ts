@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Transform, Writable } from 'node:stream'
 import { abortable } from './abort.js'
 import { checkOptions, rules } from './check-options.js'
-import type { StoredLog } from './contract.js'
+import type { BackupOptions, StoredLog } from './contract.js'
 import { WalError } from './errors.js'
 import { iterate } from './streams/iterator.js'
 import { iteratorRequest, readableRequest } from './streams/read-options.js'
@@ -12,6 +12,7 @@ import { writable } from './streams/writable.js'
 import { type TransactionLimits, Transactions } from './transaction.js'
 import type {
   AppendOptions,
+  BackupReport,
   BatchOptions,
   Cursor,
   Entry,
@@ -35,6 +36,7 @@ const stampRules = { term: rules.term, timestamp: rules.timestamp }
 const batchRules = { expectedLastIndex: rules.index, signal: rules.signal }
 const appendRules = { ...stampRules, ...batchRules }
 const submitRules = { ...stampRules, expectedLastIndex: rules.index }
+const backupRules = { signal: rules.signal, onProgress: rules.function }
 const waitRules = { signal: rules.signal }
 const verifyRules = { signal: rules.signal, onProgress: rules.function }
 
@@ -200,6 +202,13 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
 
   reset(nextIndex: number): Promise<void> {
     return this.#log.reset(nextIndex)
+  }
+
+  async backup(directory: string, options?: BackupOptions): Promise<BackupReport> {
+    checkOptions('backup()', options, backupRules)
+    if (typeof directory !== 'string' || directory === '')
+      throw new TypeError('backup() needs the path of a new directory')
+    return this.#log.backup(directory, options)
   }
 
   resume(): Promise<void> {

@@ -65,6 +65,7 @@ export const nodeFileSystem: FileSystem = {
     await promises.mkdir(path, { mode: DIRECTORY_MODE })
   },
 
+  removeDirectory: path => promises.rmdir(path),
   rename: (from, to) => promises.rename(from, to),
   unlink: path => promises.unlink(path),
   link: (existing, path) => promises.link(existing, path),

@@ -18,6 +18,8 @@ export interface FileSystem {
   stat(path: string): Promise<{ kind: 'file' | 'directory' | 'other'; size: number } | undefined>
   /** Creates one directory, mode 0700; EEXIST when there is one. */
   createDirectory(path: string): Promise<void>
+  /** Removes one empty directory (else ENOTEMPTY). Without it unfinished backups leave an empty one behind. */
+  removeDirectory?(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
   /** Hard link. */

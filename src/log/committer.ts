@@ -13,6 +13,7 @@ import { Backlog } from './backlog.js'
 import { type Deferred, deferred, nextTurn } from './deferred.js'
 import type { PendingCommit } from './pending-commit.js'
 import { CommitStatistics } from './statistics.js'
+import { SyncFailure } from './sync-failure.js'
 
 export interface CommitterParts {
   store: SegmentStore
@@ -89,6 +90,11 @@ export class Committer {
 
   get durableIndex(): number {
     return Math.min(this.#durableIndex, ...this.#ceilings)
+  }
+
+  /** As `durableIndex`, also while a truncation that is queued has lowered that one already. */
+  get syncedIndex(): number {
+    return this.#durableIndex
   }
 
   /** The error that keeps readers from what lies beyond the durable entries; undefined while there is none. */
@@ -267,11 +273,13 @@ export class Committer {
   async #write(commit: PendingCommit): Promise<number | 'paused' | 'failed'> {
     let end: SegmentEnd
     try {
-      if (commit.rotateBefore) await this.#rotateOrGoOn()
+      if (this.store.isBackup) await this.#timed(() => this.store.leaveBackup())
+      else if (commit.rotateBefore) await this.#rotateOrGoOn()
       end = await this.#writeOrRotate(commit)
     } catch (error) {
-      if (isNoSpace(error)) return this.#pause(error)
-      this.#fail(error, 'writing')
+      const cause = error instanceof PublishDeclined ? error.cause : error
+      if (isNoSpace(cause)) return this.#pause(cause)
+      this.#fail(cause, 'writing')
       return 'failed'
     }
     try {
@@ -472,13 +480,6 @@ export class Committer {
     } catch (cause) {
       this.#fail(cause, 'cutting off an unfinished commit')
     }
-  }
-}
-
-/** A sync failed, or a rename or directory sync whose effect is unknown: never a reason to pause, whatever the errno. */
-class SyncFailure extends Error {
-  constructor(cause: unknown) {
-    super('sync failed', { cause: cause instanceof SyncFailure ? cause.cause : cause })
   }
 }
 

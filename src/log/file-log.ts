@@ -5,6 +5,7 @@ import { allocateMemory, EntryPositions } from '../codec/memory.js'
 import type {
   AcceptBatchOptions,
   AcceptOptions,
+  BackupOptions,
   CursorOptions,
   LogCursor,
   LogStatus,
@@ -17,6 +18,7 @@ import type { ResolvedOptions } from '../options.js'
 import type { Segment } from '../segments/segment.js'
 import type { SegmentStore } from '../segments/segment-store.js'
 import type {
+  BackupReport,
   Encoding,
   Entry,
   EntryInput,
@@ -28,6 +30,7 @@ import type {
 } from '../types.js'
 import type { Admission } from './admission.js'
 import { Announcer } from './announcer.js'
+import { Backups } from './backups.js'
 import { Committer } from './committer.js'
 import { FileCursor } from './cursor.js'
 import { openAdmission } from './open-admission.js'
@@ -37,6 +40,7 @@ import { cannotCut, closed, neverComes } from './refusals.js'
 import { RetentionKeeper } from './retention-keeper.js'
 import { startRotation } from './rotation.js'
 import { startOf } from './start.js'
+import { statsOf } from './stats-of.js'
 
 export interface FileLogParts<In, Out> {
   fs: FileSystem
@@ -66,6 +70,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   readonly #release: () => Promise<void>
   readonly #stopRotation: () => void
   readonly #retention: RetentionKeeper
+  readonly #backups: Backups
   #ended = false
   #closing: Promise<void> | undefined
 
@@ -92,6 +97,8 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
       onChange,
     })
     this.#retention = this.#openRetention(clock, options)
+    const pin = () => this.#retention.pin(this.firstIndex)
+    this.#backups = new Backups({ fs, clock, committer: this.#committer, pin })
     this.#admission = openAdmission(store, clock, options, commit => this.#committer.enqueue(commit))
     this.#committer.attach(this.#admission)
     this.#stopRotation = startRotation(rotation, {
@@ -327,18 +334,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   }
 
   stats(): Omit<WalStats, 'openTransactions' | 'consumers'> {
-    const committer = this.#committer
-    let usedBytes = 0
-    for (const segment of this.#store.segments) usedBytes += segment.end.offset
-    return {
-      ...committer.statistics.snapshot(),
-      pendingBytes: committer.backlog.bytes,
-      pendingEntries: committer.backlog.entries,
-      segments: this.#store.segments.length,
-      usedBytes,
-      cursors: this.#cursors.size,
-      io: this.#store.io,
-    }
+    return { ...statsOf(this.#committer), cursors: this.#cursors.size }
   }
 
   /** Seals the active segment; resolves with what was sealed, or undefined when it held nothing. */
@@ -413,6 +409,10 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     this.#side.changed()
   }
 
+  backup(directory: string, options?: BackupOptions): Promise<BackupReport> {
+    return this.#backups.write(directory, options)
+  }
+
   resume(): Promise<void> {
     return this.#committer.resume()
   }
@@ -424,12 +424,14 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
 
   async #close(): Promise<void> {
     this.#stopRotation()
+    this.#backups.stop()
     try {
       await this.#committer.close()
     } finally {
       for (const cursor of [...this.#cursors]) if (this.failure !== undefined) cursor.close(this.failure)
       this.#side.close()
       this.#end()
+      await this.#backups.close()
       await this.#release()
       this.announcer.announce('close')
     }

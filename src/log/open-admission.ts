@@ -19,5 +19,7 @@ export function openAdmission(
   const admission = new Admission(format, limits, clock, from)
   // Entries above the active segment's own limits could not be told from damage when it is read.
   if (store.limitsGrew) admission.rotate()
+  // What is written to a backup first goes into a segment of its own.
+  if (store.isBackup) admission.startedSegment()
   return admission
 }

@@ -265,7 +265,7 @@ function offsetAt(slot: number, format: Format): number {
   return (slot & POSITION_MASK) * format.alignment
 }
 
-function scanError(failure: ScanFailure, index: number): WalError {
+export function scanError(failure: ScanFailure, index: number): WalError {
   const { segment, stop } = failure
   if (stop.kind === 'unsupported') {
     const message = `${segment.path} holds an entry of a later version of walrus-wal at offset ${stop.offset}. Update the package.`

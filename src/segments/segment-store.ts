@@ -11,6 +11,7 @@ import { publishSegment } from './publish.js'
 import { walkToIndex } from './scan.js'
 import { emptyEnd, findSegment, Segment, type SegmentEnd } from './segment.js'
 import { type Io, SegmentWriter } from './segment-writer.js'
+import { freeze, type StoreSnapshot } from './snapshot.js'
 import { drive } from './window.js'
 
 /** What the store is made of once recovery has run. */
@@ -102,9 +103,24 @@ export class SegmentStore {
     )
   }
 
+  /** Whether this is a backup that nothing was written to yet. */
+  get isBackup(): boolean {
+    return this.#manifest.backup
+  }
+
+  /** The files as they stand, for a backup of them. */
+  snapshot(durableIndex: number): StoreSnapshot {
+    const { active } = this
+    return {
+      segments: [...this.#segments.slice(0, -1), freeze(active)],
+      manifest: this.#manifest,
+      durableIndex: Math.max(durableIndex, active.firstIndex - 1),
+    }
+  }
+
   /** Frames the commit for its place behind the last one and writes it. Nothing counts before `advance`. */
   async write(body: CommitBody): Promise<SegmentEnd> {
-    if (this.#manifest.closed || this.#manifest.backup) await this.#saveManifest({ closed: false })
+    if (this.#manifest.closed) await this.#saveManifest({})
     const { end } = this.active
     const sealed = this.format.sealCommit(body.memory, body.start, body.end, {
       binding: this.#binding,
@@ -154,6 +170,10 @@ export class SegmentStore {
 
   /** Seals the active segment and opens the next. Throws PublishDeclined with nothing changed. */
   async rotate(): Promise<{ sealed: Segment; opened: Segment }> {
+    if (this.isBackup) {
+      await this.leaveBackup()
+      return { sealed: this.#segments.at(-2)!, opened: this.active }
+    }
     const sealed = this.active
     await this.sync()
     const now = this.#parts.clock.now()
@@ -188,6 +208,14 @@ export class SegmentStore {
     return this.#succeed({ ...common, after: cut }, [...below, cut], this.firstIndex)
   }
 
+  /**
+   * Ends the part of its history that a backup shares with the log it was made of: what is written from now on belongs to an epoch of
+   * its own, by which the two are told apart.
+   */
+  async leaveBackup(): Promise<void> {
+    await this.truncateAfter(this.active.lastIndex)
+  }
+
   /** Empties the log; its next index is `nextIndex`. Returns the segments that went. */
   reset(nextIndex: number): Promise<Segment[]> {
     const epoch = this.#nextEpoch(nextIndex)
@@ -217,6 +245,7 @@ export class SegmentStore {
     await this.#activate([...kept, opened.segment], opened.writer, {
       firstIndex,
       epochs: [...this.#manifest.epochs, successor.epoch],
+      backup: false,
     })
     await this.#removeFiles(removed)
     return removed
@@ -280,7 +309,7 @@ export class SegmentStore {
   }
 
   async #saveManifest(patch: Partial<Manifest>, both = false): Promise<void> {
-    this.#manifest = { ...this.#manifest, closed: false, backup: false, ...patch }
+    this.#manifest = { ...this.#manifest, closed: false, ...patch }
     await this.#parts.manifestFile.write(encodeManifest(this.#manifest), { sync: true, both })
   }
 
