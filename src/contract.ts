@@ -137,14 +137,21 @@ export interface BackupOptions {
   onProgress?: (progress: Progress) => void
 }
 
+/** A log whose entries are at hand by index: what the public `WalReader` is made of, beside streams and consumers. */
+export interface ReadableLog<T> extends LogReader<T> {
+  get(index: number): Promise<Entry<T>>
+  getSync(index: number): Entry<T>
+  segmentInfos(): SegmentInfo[]
+  stats(): Omit<WalStats, 'openTransactions' | 'consumers'>
+  close(): Promise<void>
+}
+
 /** A log that keeps its entries itself: what the public `Wal` is made of, beside streams, consumers and transactions. */
-export interface StoredLog<T, In = T> extends Log<T, In> {
+export interface StoredLog<T, In = T> extends Log<T, In>, ReadableLog<T> {
   /** Accepts as `accept` does and resolves with the index once committed. Never throws synchronously. */
   append(data: In, options?: AcceptOptions): Promise<number>
   /** Accepts as `acceptBatch` does and resolves with the range once committed. Never throws synchronously. */
   appendBatch(entries: readonly EntryInput<In>[], options?: AcceptBatchOptions): Promise<IndexRange>
-  get(index: number): Promise<Entry<T>>
-  getSync(index: number): Entry<T>
   /** Everything accepted before the call is on stable storage once this resolves. */
   sync(): Promise<void>
   /** Seals the active segment; undefined when it held nothing. */
@@ -158,7 +165,4 @@ export interface StoredLog<T, In = T> extends Log<T, In> {
    */
   backup(directory: string, options?: BackupOptions): Promise<BackupReport>
   resume(): Promise<void>
-  segmentInfos(): SegmentInfo[]
-  stats(): Omit<WalStats, 'openTransactions' | 'consumers'>
-  close(): Promise<void>
 }

@@ -1,12 +1,10 @@
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import type { Transform, Writable } from 'node:stream'
 import { abortable } from './abort.js'
 import { checkOptions, rules } from './check-options.js'
 import type { BackupOptions, StoredLog } from './contract.js'
 import { WalError } from './errors.js'
-import { iterate } from './streams/iterator.js'
-import { iteratorRequest, readableRequest } from './streams/read-options.js'
-import { readable } from './streams/readable.js'
+import { FileReader, type VerifyLog } from './reader.js'
 import { transform } from './streams/transform.js'
 import { writable } from './streams/writable.js'
 import { type TransactionLimits, Transactions } from './transaction.js'
@@ -14,19 +12,11 @@ import type {
   AppendOptions,
   BackupReport,
   BatchOptions,
-  Cursor,
-  Entry,
   EntryInput,
   EntryOptions,
-  EntryStream,
   IndexRange,
-  ReadOptions,
   RecoveryReport,
   SegmentInfo,
-  TailOptions,
-  VerifyOptions,
-  VerifyReport,
-  Wal,
   WalEvents,
   WalStats,
   WalTransaction,
@@ -37,8 +27,6 @@ const batchRules = { expectedLastIndex: rules.index, signal: rules.signal }
 const appendRules = { ...stampRules, ...batchRules }
 const submitRules = { ...stampRules, expectedLastIndex: rules.index }
 const backupRules = { signal: rules.signal, onProgress: rules.function }
-const waitRules = { signal: rules.signal }
-const verifyRules = { signal: rules.signal, onProgress: rules.function }
 
 export interface WalParts<Out, In> {
   recoveryReport: RecoveryReport
@@ -47,48 +35,24 @@ export interface WalParts<Out, In> {
   createLog: (events: EventEmitter<WalEvents>) => { log: StoredLog<Out, In>; verify: VerifyLog }
 }
 
-/** Reads everything up to `committedIndex` as of the call. Rejects with WAL_CLOSED when the log closes meanwhile. */
-export type VerifyLog = (options: VerifyOptions) => Promise<VerifyReport>
-
 /** What `openWal` gives: the user's side of a log. Holds no state of the log itself. */
-export class FileWal<Out, In> extends EventEmitter<WalEvents> {
-  readonly recoveryReport: RecoveryReport
+export class FileWal<Out, In> extends FileReader<Out> {
   readonly #log: StoredLog<Out, In>
-  readonly #verify: VerifyLog
 
   readonly #transactions: Transactions<In>
 
   constructor({ recoveryReport, transaction, createLog }: WalParts<Out, In>) {
-    super()
-    this.recoveryReport = recoveryReport
-    const { log, verify } = createLog(this)
-    this.#log = log
-    this.#verify = verify
+    let log: StoredLog<Out, In> | undefined
+    super({
+      recoveryReport,
+      createLog: events => {
+        const created = createLog(events)
+        log = created.log
+        return created
+      },
+    })
+    this.#log = log!
     this.#transactions = new Transactions(this.#log, transaction)
-  }
-
-  get directory(): string {
-    return this.#log.directory
-  }
-
-  get firstIndex(): number {
-    return this.#log.firstIndex
-  }
-
-  get lastIndex(): number {
-    return this.#log.lastIndex
-  }
-
-  get committedIndex(): number {
-    return this.#log.committedIndex
-  }
-
-  get durableIndex(): number {
-    return this.#log.durableIndex
-  }
-
-  get status(): Wal<Out, In>['status'] {
-    return this.#log.status
   }
 
   get writableNeedDrain(): boolean {
@@ -130,19 +94,11 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
   }
 
   drained(options?: { signal?: AbortSignal }): Promise<void> {
-    return this.#waiting(options, () => this.#log.drained())
+    return this.waiting(options, () => this.#log.drained())
   }
 
   sync(options?: { signal?: AbortSignal }): Promise<void> {
-    return this.#waiting(options, () => this.#log.sync())
-  }
-
-  waitForCommit(index: number, options?: { signal?: AbortSignal }): Promise<void> {
-    return this.#waiting(options, () => this.#log.committed(index))
-  }
-
-  waitForDurable(index: number, options?: { signal?: AbortSignal }): Promise<void> {
-    return this.#waiting(options, () => this.#log.durable(index))
+    return this.waiting(options, () => this.#log.sync())
   }
 
   writable(options?: { input?: 'data' | 'entry' }): Writable {
@@ -151,39 +107,6 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
 
   transform(options?: { input?: 'data' | 'entry' }): Transform {
     return transform(this.#log, options)
-  }
-
-  // ---- reading
-
-  get(index: number, options?: { signal?: AbortSignal }): Promise<Entry<Out>> {
-    if (options === undefined) return this.#log.get(index)
-    return this.#waiting(options, () => this.#log.get(index))
-  }
-
-  getSync(index: number): Entry<Out> {
-    return this.#log.getSync(index)
-  }
-
-  getRange(from: number, to: number, options?: { signal?: AbortSignal }): Promise<Entry<Out>[]> {
-    return this.#waiting(options, async () => {
-      if (typeof from !== 'number' || typeof to !== 'number') throw new TypeError('getRange() takes two indexes')
-      const entries: Entry<Out>[] = []
-      const cursor = iterate(this.#log, iteratorRequest<Out>({ from, to, copy: true, ...options }, false))
-      for await (const chunk of cursor.chunks()) for (const entry of chunk) entries.push(entry)
-      return entries
-    })
-  }
-
-  replay(options?: number | ReadOptions<Out>): Cursor<Out> {
-    return iterate(this.#log, iteratorRequest(options, false))
-  }
-
-  tail(options?: number | TailOptions<Out>): Cursor<Out> {
-    return iterate(this.#log, iteratorRequest(options, true))
-  }
-
-  readable(options?: TailOptions<Out> & { live?: boolean }): EntryStream<Out> {
-    return readable(this.#log, readableRequest(options))
   }
 
   // ---- the log as a whole
@@ -215,26 +138,8 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
     return this.#log.resume()
   }
 
-  segments(): SegmentInfo[] {
-    return this.#log.segmentInfos()
-  }
-
-  stats(): WalStats {
-    return { ...this.#log.stats(), openTransactions: this.#transactions.open, consumers: 0 }
-  }
-
-  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
-    checkOptions('verify()', options, verifyRules)
-    options.signal?.throwIfAborted()
-    return abortable(this.#verify(options), options.signal)
-  }
-
-  close(): Promise<void> {
-    return this.#log.close()
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close()
+  override stats(): WalStats {
+    return { ...super.stats(), openTransactions: this.#transactions.open }
   }
 
   /** Runs what accepts entries at the call. Aborted later, nobody can say whether they will be stored: they stay accepted. */
@@ -253,16 +158,6 @@ export class FileWal<Out, In> extends EventEmitter<WalEvents> {
         const message = `The wait for entry ${index} was aborted. It stays accepted; waitForCommit(${index}) tells how it ends.`
         return new WalError('WAL_OUTCOME_UNKNOWN', message, { cause, index })
       })
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  #waiting<R>(options: { signal?: AbortSignal } | undefined, wait: () => Promise<R>): Promise<R> {
-    try {
-      checkOptions('the call', options, waitRules)
-      const signal = options?.signal
-      return signal?.aborted ? Promise.reject(signal.reason) : abortable(wait(), signal)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -22,7 +22,8 @@ const importTable: { modules: string[]; mayImport: string[] }[] = [
   { modules: ['log'], mayImport: ['segments', 'codec', ...fileSystemBoundary, ...floor] },
   { modules: ['consumers'], mayImport: [...fileSystemBoundary, ...floor] },
   { modules: ['streams', 'transaction'], mayImport: floor },
-  { modules: ['wal'], mayImport: ['transaction', 'streams', 'consumers', ...floor] },
+  { modules: ['reader'], mayImport: ['streams', 'consumers', ...floor] },
+  { modules: ['wal'], mayImport: ['reader', 'transaction', 'streams', 'consumers', ...floor] },
   { modules: compositionRoots, mayImport: everything },
   { modules: entryPoints, mayImport: everything },
 ]
