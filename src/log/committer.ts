@@ -212,7 +212,6 @@ export class Committer {
     } catch (error) {
       throw this.#fail(error, 'cutting off an unfinished commit')
     }
-    this.#error = undefined
     await this.#run()
     if ((this.#status as LogStatus) === 'paused') throw this.#error ?? held
   }
@@ -242,7 +241,6 @@ export class Committer {
       const outcome = isTask(work) ? await this.#runTask(work) : await this.#commit(work)
       if (outcome === 'paused') break
       if (this.#queue[0] === work) this.#queue.shift()
-      if (this.#status === 'paused') this.#resumed()
       // Those who were just told may append at once: let them join the commit that is filling.
       if (this.#queue[0] !== undefined && this.#queue[0] === this.#admission.filling) await nextTurn()
     }
@@ -252,6 +250,7 @@ export class Committer {
   async #runTask(task: Task): Promise<'done' | 'paused'> {
     try {
       await task.run()
+      this.#resumed()
       task.done.resolve()
     } catch (error) {
       const cause = error instanceof PublishDeclined ? error.cause : error
@@ -322,6 +321,7 @@ export class Committer {
 
   #settle(commit: PendingCommit, start: number): void {
     const bytes = commit.end - commit.start
+    this.#resumed()
     this.#committedIndex = commit.lastIndex
     if (this.#parts.sync.kind === 'always') this.#setDurable(commit.lastIndex)
     else if (this.#parts.sync.kind === 'interval') this.#syncLater(this.#parts.sync.intervalMs)
@@ -395,7 +395,9 @@ export class Committer {
     return 'paused'
   }
 
+  /** Something was written: before anybody is told, who may append at once. */
   #resumed(): void {
+    if (this.#status !== 'paused') return
     this.#status = 'open'
     this.#error = undefined
     this.#parts.announcer.announce('resume')

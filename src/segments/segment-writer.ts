@@ -24,11 +24,13 @@ export interface Run {
  */
 export class SegmentWriter {
   readonly io: Io
+  readonly #fs: FileSystem
   readonly #file: File
   /** Direct only: what the last, partly filled block of the file holds. */
   readonly #tail: Buffer
 
-  private constructor(file: File, io: Io, tail: Buffer) {
+  private constructor(fs: FileSystem, file: File, io: Io, tail: Buffer) {
+    this.#fs = fs
     this.#file = file
     this.io = io
     this.#tail = tail
@@ -41,9 +43,9 @@ export class SegmentWriter {
   static async open(fs: FileSystem, path: string, wanted: Io | 'auto', end: number): Promise<SegmentWriter> {
     const canAlign = wanted !== 'auto' || kernel !== undefined
     const direct = wanted === 'buffered' || !canAlign ? undefined : await openDirect(fs, path, wanted)
-    if (direct === undefined) return new SegmentWriter(await fs.open(path, 'write'), 'buffered', Buffer.alloc(0))
+    if (direct === undefined) return new SegmentWriter(fs, await fs.open(path, 'write'), 'buffered', Buffer.alloc(0))
     try {
-      return new SegmentWriter(direct, 'direct', await readTail(fs, path, end))
+      return new SegmentWriter(fs, direct, 'direct', await readTail(fs, path, end))
     } catch (error) {
       await direct.close()
       throw error
@@ -77,8 +79,27 @@ export class SegmentWriter {
     this.#tail.copy(bytes, start - lead, 0, lead)
     const blockEnd = Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES
     bytes.fill(0, end, blockEnd)
-    await writeFully(this.#file, bytes.subarray(start - lead, blockEnd), offset - lead)
+    await this.#writeDirectly(bytes.subarray(start - lead, blockEnd), offset - lead)
     bytes.copy(this.#tail, 0, blockEnd - BLOCK_BYTES, end)
+  }
+
+  /**
+   * A limit on the file's size that ends inside of a block answers a direct write with EINVAL, which says nothing. The page cache
+   * takes any length, so writing through it stores the bytes after all or gives the error that tells what is wrong.
+   */
+  async #writeDirectly(blocks: Buffer, offset: number): Promise<void> {
+    try {
+      await writeFully(this.#file, blocks, offset)
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      const buffered = await this.#fs.open(this.#file.path, 'write')
+      try {
+        await writeFully(buffered, blocks, offset)
+        await buffered.sync()
+      } finally {
+        await buffered.close()
+      }
+    }
   }
 
   /** By way of memory that is aligned as the disk wants it, in as many writes as that takes. */
