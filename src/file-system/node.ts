@@ -133,6 +133,16 @@ class NodeFile implements File {
     return (this.#closing ??= this.#close())
   }
 
+  closeSync(): void {
+    if (this.#closing) return
+    if (this.#pending > 0) {
+      this.close().catch(() => undefined) // Documented: nobody is told.
+      return
+    }
+    this.#closing = Promise.resolve()
+    closeSync(this.#fd)
+  }
+
   async #close(): Promise<void> {
     if (this.#pending > 0) await new Promise<void>(resolve => (this.#whenIdle = resolve))
     await closeFd(this.#fd)

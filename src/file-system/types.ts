@@ -48,4 +48,6 @@ export interface File {
   truncate(length: number): Promise<void>
   size(): Promise<number>
   close(): Promise<void>
+  /** As `close`, at once; where calls are under way it waits for them all the same, and what goes wrong then is not told. */
+  closeSync(): void
 }

@@ -10,6 +10,10 @@ import { lastIndexOf, type Piece } from './recent.js'
 
 /** Chunks are as large as what is read at a time, unless the reader asks for less. */
 const CHUNK_BYTES = WINDOW_BYTES
+/** What a chunk holds where batches leave the choice. */
+const WANTED_CHUNK_BYTES = 128 << 10
+/** Cursors that follow are many and read little: each has a window of its own while it is behind. */
+const LIVE_WINDOW_BYTES = 256 << 10
 
 /**
  * The one cursor state machine: entries from files while it is behind, from memory once it follows, the same way in both. It
@@ -55,7 +59,8 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#seek = start.seek
     const last = options.to ?? Infinity
     // A batch that fits into a chunk must fit into what is read at a time, with the frame of its commit.
-    this.#windowBytes = Math.max(WINDOW_BYTES, (options.chunkMaxBytes ?? 0) + side.state.format.commitPrefixBytes)
+    const ownBytes = options.chunkMaxBytes ?? (options.live ? CHUNK_BYTES : 0)
+    this.#windowBytes = Math.max(WINDOW_BYTES, ownBytes + side.state.format.commitPrefixBytes)
     this.#to = options.live ? last : Math.min(last, start.committedIndex)
     if (options.live) side.liveCursors++
   }
@@ -174,24 +179,25 @@ export class FileCursor<T> implements LogCursor<T> {
     return chunk
   }
 
+  /**
+   * Where the next chunk ends: with a batch. Chunks are kept small, because the entries of a large one outlive the collector's
+   * young generation; a batch may take as much as the reader allows, and only one that is larger is cut.
+   */
   #sliceEnd(piece: Piece, from: number, available: number): number {
     const maxBytes = this.#options.chunkMaxBytes ?? CHUNK_BYTES
+    const wantedBytes = Math.min(maxBytes, WANTED_CHUNK_BYTES)
     const maxEntries = this.#options.chunkMaxEntries ?? Infinity
-    const { slots } = piece.found
+    const { slots, count } = piece.found
     const start = slots[from]! & POSITION_MASK
-    const fits = (to: number) => {
-      const end = to < piece.found.count ? slots[to]! & POSITION_MASK : piece.window.length
-      return to - from <= maxEntries && end - start <= maxBytes
+    let batchEnd = from
+    for (let to = from + 1; to <= available; to++) {
+      const bytes = (to < count ? slots[to]! & POSITION_MASK : piece.window.length) - start
+      const isOver = to - from > maxEntries || bytes > maxBytes
+      if (batchEnd > from && (isOver || bytes > wantedBytes)) return batchEnd
+      if (isOver) return Math.max(from + 1, to - 1)
+      if ((slots[to - 1]! & ENDS_BATCH) !== 0) batchEnd = to
     }
-    if (fits(available)) return available
-    let lastBatchEnd = 0
-    let to = from + 1
-    for (; to < available; to++) {
-      if ((slots[to - 1]! & ENDS_BATCH) !== 0) lastBatchEnd = to
-      if (!fits(to + 1)) break
-    }
-    if ((slots[to - 1]! & ENDS_BATCH) !== 0) return to
-    return lastBatchEnd > from ? lastBatchEnd : to
+    return available
   }
 
   /** Decodes and filters. One that fails ends the chunk before it, so that it fails the next read and no other entry is missed. */
@@ -249,14 +255,22 @@ export class FileCursor<T> implements LogCursor<T> {
     const scan = this.#scan
     scan.limit = segment.end.offset
     const found = new EntryPositions()
-    let wanted = this.#windowBytes
+    let wanted = this.#options.live ? Math.min(LIVE_WINDOW_BYTES, this.#windowBytes) : this.#windowBytes
     while (found.count === 0 && !this.#closed) {
       const { offset } = scan
       if (offset >= scan.limit) throw new Error(`${segment.path} ends before entry ${this.#next}`)
       const window = await this.#side.readWindow(segment, { offset, length: Math.min(wanted, scan.limit - offset) })
       if (cuts !== this.#cuts) return
       const firstIndex = scan.index
+      const before = { ...scan, batch: { ...scan.batch } }
       const stop = this.#side.state.format.scan(window, scan, found)
+      if (stop.kind === 'more' && scan.remaining > 0 && scan.batch.found === 0 && wanted < this.#windowBytes) {
+        // The batch at hand may still fit into a chunk: once more, with all of the window it may have.
+        wanted = this.#windowBytes
+        found.clear()
+        Object.assign(scan, before)
+        continue
+      }
       if (stop.kind === 'bad' || stop.kind === 'unsupported') throw new ScanFailure(segment, stop)
       // A batch that the window cuts in two is left for the next one, unless it fills this one alone.
       if (stop.kind === 'more' && scan.remaining > 0 && scan.batch.found > 0) rewindToBatch(scan, found)

@@ -41,8 +41,9 @@ export class ReadSide {
   readonly #files: SegmentFiles
   /** Offset tables being built, so that many who need one build it once. */
   readonly #building = new Map<Segment, Promise<void>>()
-  /** Sealed segments with an offset table, in the order of last use. */
-  readonly #tables = new Set<Segment>()
+  /** Sealed segments with an offset table and its size, in the order of last use. */
+  readonly #tables = new Map<Segment, number>()
+  #tableBytes = 0
   #lastTable: Segment | undefined
   readonly #waiters = new Set<() => void>()
   readonly #scratches: Scratch[] = []
@@ -71,7 +72,7 @@ export class ReadSide {
   forget(segments: readonly Segment[]): void {
     for (const segment of segments) {
       this.#files.forget(segment)
-      this.#tables.delete(segment)
+      this.#forgetTable(segment)
     }
   }
 
@@ -108,7 +109,7 @@ export class ReadSide {
     const segment = this.segmentOf(index)
     const scratch = this.#scratches.pop() ?? new Scratch()
     try {
-      if (segment.offsets === undefined) await this.#ensureOffsets(segment)
+      while (segment.offsets === undefined) await this.#ensureOffsets(segment)
       const window = scratch.open(this.#placeOf(segment, index))
       await this.#files.using(segment, async file => {
         window.length = await readFully(file, window.bytes, window.length, window.start)
@@ -146,8 +147,8 @@ export class ReadSide {
   /** A walk that begins at the commit which holds `index`. */
   async scanFrom(segment: Segment, index: number): Promise<ScanState> {
     if (index === segment.firstIndex) return startSegmentScan(this.state.format, segment)
-    await this.#ensureOffsets(segment)
-    const { slots } = segment.offsets!
+    while (segment.offsets === undefined) await this.#ensureOffsets(segment)
+    const { slots } = segment.offsets
     let at = index - segment.firstIndex
     while (slots[at]! >= 0) at--
     const { format } = this.state
@@ -199,17 +200,19 @@ export class ReadSide {
     const tables = this.#tables
     if (this.#lastTable === segment) return
     this.#lastTable = segment
-    tables.delete(segment)
-    tables.add(segment)
-    if (tables.size === 1) return
-    let bytes = 0
-    for (const { offsets } of tables) bytes += offsets?.slots.byteLength ?? 0
-    for (const oldest of tables) {
-      if (bytes <= OFFSET_TABLES_BYTES || oldest === segment) return
-      bytes -= oldest.offsets?.slots.byteLength ?? 0
+    this.#forgetTable(segment)
+    tables.set(segment, segment.offsets.slots.byteLength)
+    this.#tableBytes += segment.offsets.slots.byteLength
+    for (const oldest of tables.keys()) {
+      if (this.#tableBytes <= OFFSET_TABLES_BYTES || oldest === segment) return
       oldest.offsets = undefined // Built again when somebody asks.
-      tables.delete(oldest)
+      this.#forgetTable(oldest)
     }
+  }
+
+  #forgetTable(segment: Segment): void {
+    this.#tableBytes -= this.#tables.get(segment) ?? 0
+    this.#tables.delete(segment)
   }
 
   /** A segment was sealed: from now on its table counts among those that may be dropped. */

@@ -1,8 +1,9 @@
+import { isOutOfDescriptors } from '../file-system/errno.js'
 import type { File, FileSystem } from '../file-system/types.js'
 import type { Segment } from '../segments/segment.js'
 
 /** How many files nobody reads just now stay open for the next reader. */
-const MAX_IDLE = 8
+const MAX_IDLE = 64
 
 interface Shared {
   path: string
@@ -42,7 +43,7 @@ export class SegmentFiles {
   usingSync<R>(segment: Segment, read: (file: File) => R): R {
     let shared = this.#shared.get(segment.path)
     if (shared?.file === undefined) {
-      const file = this.#fs.openSync(segment.path)
+      const file = this.#openSync(segment.path)
       shared = { path: segment.path, opening: Promise.resolve(file), file, users: 0 }
       this.#shared.set(segment.path, shared)
     }
@@ -75,7 +76,7 @@ export class SegmentFiles {
       this.#shared.set(path, known)
       return known
     }
-    const shared: Shared = { path, opening: this.#fs.open(path, 'read'), file: undefined, users: 0 }
+    const shared: Shared = { path, opening: this.#open(path), file: undefined, users: 0 }
     this.#shared.set(path, shared)
     shared.opening.then(
       file => {
@@ -86,6 +87,27 @@ export class SegmentFiles {
     return shared
   }
 
+  /** Out of descriptors, those that are only kept for later go first. */
+  async #open(path: string): Promise<File> {
+    try {
+      return await this.#fs.open(path, 'read')
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error
+      this.#closeIdle(0)
+      return this.#fs.open(path, 'read')
+    }
+  }
+
+  #openSync(path: string): File {
+    try {
+      return this.#fs.openSync(path)
+    } catch (error) {
+      if (!isOutOfDescriptors(error)) throw error
+      this.#closeIdle(0)
+      return this.#fs.openSync(path)
+    }
+  }
+
   #drop(shared: Shared): void {
     if (this.#shared.get(shared.path) === shared) this.#shared.delete(shared.path)
   }
@@ -93,17 +115,20 @@ export class SegmentFiles {
   /** Closes `used` if it was forgotten meanwhile, and the longest unused files above the limit. */
   #trim(used: Shared): void {
     if (used.users === 0 && (this.#closed || this.#shared.get(used.path) !== used)) this.#close(used)
-    if (this.#shared.size <= MAX_IDLE) return
+    if (this.#shared.size > MAX_IDLE) this.#closeIdle(MAX_IDLE)
+  }
+
+  #closeIdle(keep: number): void {
     for (const shared of this.#shared.values()) {
-      if (shared.users > 0 || shared.file === undefined) continue
-      this.#close(shared)
-      if (this.#shared.size <= MAX_IDLE) return
+      if (this.#shared.size <= keep) return
+      if (shared.users === 0 && shared.file !== undefined) this.#close(shared)
     }
   }
 
   #close(shared: Shared): void {
     this.#drop(shared)
     // Nothing was written through it, so there is nothing that a failing close could lose.
-    shared.opening.then(file => file.close()).catch(() => undefined)
+    if (shared.file !== undefined) shared.file.closeSync()
+    else shared.opening.then(file => file.close()).catch(() => undefined)
   }
 }

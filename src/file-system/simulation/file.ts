@@ -69,6 +69,16 @@ export class SimulatedFile implements File {
     return (this.#closing ??= this.#close())
   }
 
+  closeSync(): void {
+    if (this.#closing) return
+    if (this.#pending > 0) {
+      void this.close()
+      return
+    }
+    this.#closing = Promise.resolve()
+    this.#file.handles--
+  }
+
   async #close(): Promise<void> {
     if (this.#pending > 0) await new Promise<void>(resolve => (this.#whenIdle = resolve))
     this.#file.handles--
