@@ -73,6 +73,12 @@ export interface CursorOptions<T> {
   filter?: (entry: Entry<T>) => boolean
   onCaughtUp?: (index: number) => void
   onFellBehind?: (index: number) => void
+  /**
+   * For a reader that passes chunks on piece by piece: called when entries are removed at the end, so that nothing above `kept` is
+   * left. It drops what it holds of them and returns the last index that it has passed on or still will; the cursor goes on behind
+   * that. `next` is the cursor's next index: above the one it was when the reader last asked, a chunk is on its way that must be dropped.
+   */
+  onTakenBack?: (kept: number, next: number) => number
 }
 
 /** The one cursor state machine, whatever reads through it. */

@@ -38,7 +38,8 @@ export class Admission {
   #fill: Fill
   #rotateNext = false
   lastIndex: number
-  lastTerm: number
+  /** A function as long as only reading the last entry tells: after a truncation, until somebody asks. */
+  #lastTerm: number | (() => number)
 
   constructor(
     format: Format,
@@ -53,7 +54,24 @@ export class Admission {
     this.#onOpen = from.onOpen
     this.#fill = from.fill
     this.lastIndex = from.lastIndex
-    this.lastTerm = from.lastTerm
+    this.#lastTerm = from.lastTerm
+  }
+
+  /** What an entry gets that says nothing else. */
+  get lastTerm(): number {
+    if (typeof this.#lastTerm === 'function') this.#lastTerm = this.#lastTerm()
+    return this.#lastTerm
+  }
+
+  /**
+   * The log ends earlier now: `read` tells the term of its last entry. Returns a function that spares it the reading, for when the
+   * term is known.
+   */
+  readLastTerm(read: () => number): (term: number) => void {
+    this.#lastTerm = read
+    return term => {
+      if (this.#lastTerm === read) this.#lastTerm = term
+    }
   }
 
   /** The commit that further entries join. */
@@ -110,8 +128,11 @@ export class Admission {
 
   /** Throws for terms and timestamps that cannot be stored, before anything is accepted. */
   #stamps(options: readonly EntryOptions[]): { terms: number[]; timestamps: number[] } {
-    let term = this.lastTerm
-    const terms = options.map(option => (term = option.term === undefined ? term : checkTerm(option.term)))
+    let term: number | undefined
+    const terms = options.map(option => {
+      term = option.term === undefined ? (term ?? this.lastTerm) : checkTerm(option.term)
+      return term
+    })
     const timestamps = options.map(option =>
       option.timestamp === undefined ? this.#now() : checkTimestamp(option.timestamp),
     )
@@ -160,7 +181,7 @@ export class Admission {
   }
 
   #open(prefix: number, bytes: number): PendingCommit {
-    const { lastIndex, lastTerm } = this
+    const { lastIndex } = this
     const rotateBefore = this.#rotateNext
     if (rotateBefore) this.#fill = { bytes: 0, entries: 0 }
     this.#rotateNext = false
@@ -168,7 +189,7 @@ export class Admission {
     const start = this.#limits.isDirect ? this.#fill.bytes % BLOCK_BYTES : 0
     this.#fill.bytes += prefix
     const memory = acquireArena(start + bytes)
-    const from = { firstIndex: lastIndex + 1, lastTerm, rotateBefore, acceptedAt: this.#monotonic() }
+    const from = { firstIndex: lastIndex + 1, rotateBefore, acceptedAt: this.#monotonic() }
     this.#filling = new PendingCommit(memory, { start, prefix }, from)
     this.#onOpen(this.#filling)
     return this.#filling
@@ -190,7 +211,7 @@ export class Admission {
     if (timestamp < commit.minTimestamp) commit.minTimestamp = timestamp
     if (timestamp > commit.maxTimestamp) commit.maxTimestamp = timestamp
     commit.lastTerm = term
-    this.lastTerm = term
+    this.#lastTerm = term
     this.lastIndex = fields.index
   }
 }

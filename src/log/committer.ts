@@ -175,14 +175,17 @@ export class Committer {
     return rotated
   }
 
-  /** From now on nothing above `index` was ever accepted; `run` makes it so on disk. */
-  takeBack(index: number, run: () => Promise<void>): Promise<void> {
-    const reason = new WalError('WAL_TRUNCATED', `The entries above ${index} were removed by truncateAfter or reset.`, {
+  /**
+   * From now on the log ends at `index`, and nothing above `kept` was ever accepted (less than `index` when the log is emptied);
+   * `run` makes it so on disk.
+   */
+  takeBack({ index, kept }: { index: number; kept: number }, run: () => Promise<void>): Promise<void> {
+    const reason = new WalError('WAL_TRUNCATED', `The entries above ${kept} were removed by truncateAfter or reset.`, {
       lost: 'after',
-      firstIndex: index + 1,
+      firstIndex: kept + 1,
       lastIndex: this.lastIndex,
     })
-    for (const work of this.#queue) if (!isTask(work)) work.rejectAbove(index, reason)
+    for (const work of this.#queue) if (!isTask(work)) work.rejectAbove(kept, reason)
     this.#ceilings.push(index)
     this.#admission.lastIndex = index
     const done = this.between(async () => {

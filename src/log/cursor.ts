@@ -92,14 +92,22 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#release()
   }
 
-  /** The log was cut at `index`: a cursor that has handed out more cannot go on. */
-  takenBack(index: number): void {
+  /** The log now ends at `index` and has nothing above `kept` any more: a cursor that has handed out more cannot go on. */
+  takenBack(index: number, kept: number): void {
     if (this.#closed) return
     this.forgetRead()
-    if (this.#next <= index + 1 || this.#floating) return
-    const message = `This cursor has handed out entries up to ${this.#next - 1}; those above ${index} were removed.`
-    const lost = { lost: 'after', firstIndex: index + 1, lastIndex: this.#next - 1 } as const
-    this.#finish(new WalError('WAL_TRUNCATED', message, lost))
+    if (this.#seek !== undefined) this.#seek.upTo = Math.min(this.#seek.upTo, index)
+    if (this.#floating) {
+      this.#next = Math.min(this.#next, index + 1)
+      return
+    }
+    const lastIndex = this.#options.onTakenBack?.(kept, this.#next) ?? this.#next - 1
+    if (lastIndex <= index) {
+      this.#next = Math.min(this.#next, lastIndex + 1)
+      return
+    }
+    const message = `This cursor has handed out entries up to ${lastIndex}; those above ${index} were removed.`
+    this.#finish(new WalError('WAL_TRUNCATED', message, { lost: 'after', firstIndex: index + 1, lastIndex }))
   }
 
   /** What was read and not handed out yet may be of entries that are gone, and whose indexes others have by now. */
@@ -110,10 +118,13 @@ export class FileCursor<T> implements LogCursor<T> {
   }
 
   async #advance(): Promise<Chunk<T> | undefined> {
-    if (this.#seek !== undefined) await this.#find(this.#seek)
     for (;;) {
       if (this.#hasError) throw this.#error
       if (this.#closed) return undefined
+      if (this.#seek !== undefined) {
+        await this.#find(this.#seek)
+        continue
+      }
       if (this.#side.state.isClosed && !this.#options.live && this.#next <= this.#to) this.#failByClose()
       const ready = this.#fromPiece()
       if (ready !== undefined) return ready
@@ -320,17 +331,30 @@ export class FileCursor<T> implements LogCursor<T> {
 
   /** The lowest index whose timestamp is not below the one asked for: segments say their range, so only one is read through. */
   async #find(seek: { timestamp: number; upTo: number }): Promise<void> {
-    const { timestamp, upTo } = seek
-    for (const segment of this.#side.state.segments) {
-      if (segment.isEmpty || segment.firstIndex > upTo || segment.end.maxTimestamp < timestamp) continue
-      const index = await this.#findIn(segment, seek)
-      if (index === undefined) continue
-      this.#next = index
+    const cuts = this.#cuts
+    try {
+      const index = await this.#findAmong(this.#side.state.segments, seek)
+      // What was found may have been removed meanwhile: then it is the first index behind what is left.
+      this.#next = Math.min(index ?? Infinity, seek.upTo + 1)
       this.#seek = undefined
-      return
+    } catch (error) {
+      const isGone = error instanceof WalError && error.code === 'WAL_TRUNCATED'
+      const wasClosed = this.#side.state.isClosed && this.#options.live
+      if (wasClosed) this.#release()
+      else if (!isGone && cuts === this.#cuts) throw error
     }
-    this.#next = upTo + 1
-    this.#seek = undefined
+  }
+
+  async #findAmong(
+    segments: readonly Segment[],
+    seek: { timestamp: number; upTo: number },
+  ): Promise<number | undefined> {
+    for (const segment of segments) {
+      if (segment.isEmpty || segment.firstIndex > seek.upTo || segment.end.maxTimestamp < seek.timestamp) continue
+      const index = await this.#findIn(segment, seek)
+      if (index !== undefined) return index
+    }
+    return undefined
   }
 
   async #findIn(

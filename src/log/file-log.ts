@@ -36,7 +36,7 @@ import { FileCursor } from './cursor.js'
 import { openAdmission } from './open-admission.js'
 import type { PendingCommit } from './pending-commit.js'
 import { extendOffsets, type ReadableState, ReadSide } from './read-side.js'
-import { cannotCut, closed, neverComes } from './refusals.js'
+import { assertCut, closed, neverComes } from './refusals.js'
 import { RetentionKeeper } from './retention-keeper.js'
 import { startRotation } from './rotation.js'
 import { startOf } from './start.js'
@@ -350,9 +350,8 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   }
 
   async truncateBefore(index: number): Promise<void> {
-    const { lastIndex } = this
     if (this.status !== 'paused') this.#committer.assertAccepting()
-    if (!Number.isSafeInteger(index) || index > lastIndex + 1) throw cannotCut('truncateBefore', index, this)
+    assertCut('truncateBefore', index, this, index <= this.lastIndex + 1)
     await this.#committer.evenPaused(async () => {
       if (index <= this.firstIndex) return
       // Or a power cut could leave a first index above everything that the segments still hold.
@@ -377,29 +376,32 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   async truncateAfter(index: number): Promise<void> {
     this.#committer.assertAccepting()
     const { firstIndex, lastIndex } = this
-    if (!Number.isSafeInteger(index) || index > lastIndex || index < firstIndex - 1)
-      throw cannotCut('truncateAfter', index, this)
+    assertCut('truncateAfter', index, this, index <= lastIndex && index >= firstIndex - 1)
     if (index === lastIndex) return this.#committer.between(() => Promise.resolve())
     await this.#takeBack(index, 'after', () => this.#store.truncateAfter(index))
   }
 
   async reset(nextIndex: number): Promise<void> {
     this.#committer.assertAccepting()
-    if (!Number.isSafeInteger(nextIndex) || nextIndex < 1) throw cannotCut('reset', nextIndex, this)
+    assertCut('reset', nextIndex, this, nextIndex >= 1)
     await this.#takeBack(nextIndex - 1, 'reset', () => this.#store.reset(nextIndex))
   }
 
   async #takeBack(lastIndex: number, side: 'after' | 'reset', cut: () => Promise<Segment[]>): Promise<void> {
-    const done = this.#committer.takeBack(lastIndex, async () => {
+    const kept = side === 'reset' ? 0 : lastIndex
+    const done = this.#committer.takeBack({ index: lastIndex, kept }, async () => {
       this.#side.recent.clear()
       this.#removed(await cut())
       for (const cursor of this.#cursors) cursor.forgetRead()
-      this.#admission.lastTerm = this.#store.active.end.lastTerm
+      settleTerm(this.#store.active.end.lastTerm)
       this.announcer.announce('truncate', { firstIndex: this.firstIndex, lastIndex, side })
       await this.#store.publishMark(lastIndex, true)
     })
-    for (const cursor of [...this.#cursors]) cursor.takenBack(lastIndex)
-    for (const listener of [...this.#takeBackListeners]) listener(side === 'reset' ? 0 : lastIndex)
+    const settleTerm = this.#admission.readLastTerm(() =>
+      this.#side.termOf(kept, this.#committer.pendingCommitOf(kept)),
+    )
+    for (const cursor of [...this.#cursors]) cursor.takenBack(lastIndex, kept)
+    for (const listener of [...this.#takeBackListeners]) listener(kept)
     await done
   }
 

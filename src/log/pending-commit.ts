@@ -1,3 +1,4 @@
+import type { Format } from '../codec/format.js'
 import { EntryPositions, type Memory } from '../codec/memory.js'
 import type { IndexRange } from '../types.js'
 import { type Deferred, deferred } from './deferred.js'
@@ -16,7 +17,7 @@ export class PendingCommit {
   count = 0
   minTimestamp = Infinity
   maxTimestamp = -Infinity
-  lastTerm: number
+  lastTerm = 0
   /** Positions of the entries in `memory`. */
   readonly offsets = new EntryPositions()
   /** It belongs into a new segment: the one before is full, or somebody asked for a rotation. */
@@ -34,19 +35,28 @@ export class PendingCommit {
   constructor(
     memory: Memory,
     place: { start: number; prefix: number },
-    from: { firstIndex: number; lastTerm: number; rotateBefore: boolean; acceptedAt: number },
+    from: { firstIndex: number; rotateBefore: boolean; acceptedAt: number },
   ) {
     this.memory = memory
     this.start = place.start
     this.end = place.start + place.prefix
     this.firstIndex = from.firstIndex
-    this.lastTerm = from.lastTerm
     this.rotateBefore = from.rotateBefore
     this.acceptedAt = from.acceptedAt
   }
 
   get lastIndex(): number {
     return this.firstIndex + this.count - 1
+  }
+
+  termOf(index: number, format: Format): number {
+    const alone = new EntryPositions()
+    alone.push(this.offsets.slots[index - this.firstIndex]!)
+    let found = 0
+    format.eachStamp({ ...this.memory, start: 0, length: this.end }, alone, (_, term) => {
+      found = term
+    })
+    return found
   }
 
   /** Registers somebody who waits for one entry (its index) or a batch (its range). */

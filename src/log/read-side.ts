@@ -9,6 +9,7 @@ import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
 import { findSegment, type Segment } from '../segments/segment.js'
 import { drive, driveSync, readSyncFully, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
 import type { Entry } from '../types.js'
+import type { PendingCommit } from './pending-commit.js'
 import { type Piece, RecentCommits } from './recent.js'
 import { Scratch, syncScratch } from './scratch.js'
 import { SegmentFiles } from './segment-files.js'
@@ -138,6 +139,12 @@ export class ReadSide {
     }
   }
 
+  /** Term of an accepted entry, which `pending` holds until it is committed; 0 of one that is not there. */
+  termOf(index: number, pending: PendingCommit | undefined): number {
+    if (index < this.state.firstIndex) return 0
+    return pending === undefined ? this.getSync(index).term : pending.termOf(index, this.state.format)
+  }
+
   segmentOf(index: number): Segment {
     const segment = findSegment(this.state.segments, index)
     if (segment === undefined) throw new Error(`No segment holds entry ${index}, which is within the log's range`)
@@ -168,10 +175,11 @@ export class ReadSide {
 
   /** What an error met while reading `index` means to the reader. */
   explain(error: unknown, segment: Segment, index: number): unknown {
-    const { firstIndex } = this.state
+    const { firstIndex, committedIndex } = this.state
     if (error instanceof ScanFailure) return scanError(error, index)
     if (error instanceof WalError) return error
     if (index < firstIndex) return truncatedBefore(index, firstIndex)
+    if (index > committedIndex) return this.state.failure ?? truncatedAfter(index, committedIndex)
     if (isMissing(error)) {
       const message = `${segment.path} is gone, though the log was not told to remove it. Restore the file, or see repairWal.`
       const range = { firstIndex: segment.firstIndex, lastIndex: segment.lastIndex }
@@ -295,6 +303,12 @@ export function corrupt(segment: Segment, at: { index: number; offset: number; r
 export function truncatedBefore(index: number, firstIndex: number): WalError {
   const message = `Entry ${index} was removed; the first one kept is ${firstIndex}.`
   return new WalError('WAL_TRUNCATED', message, { lost: 'before', index, firstIndex: index, lastIndex: firstIndex - 1 })
+}
+
+/** It was there when the reading began. */
+function truncatedAfter(index: number, lastIndex: number): WalError {
+  const message = `Entry ${index} was removed by truncateAfter or reset; the last one now is ${lastIndex}.`
+  return new WalError('WAL_TRUNCATED', message, { lost: 'after', index, firstIndex: lastIndex + 1, lastIndex: index })
 }
 
 function outOfRange(message: string, range: { index: number; firstIndex: number; lastIndex: number }): WalError {

@@ -11,10 +11,13 @@ export function neverComes(index: number, log: Pick<LogReader<unknown>, 'status'
   return new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index, lastIndex })
 }
 
-/** What truncating a log at an index that it does not have gets. */
-export function cannotCut(call: string, index: number, { firstIndex, lastIndex }: ReadableState): WalError {
+/** Throws what truncating a log at an index that it does not have gets. */
+export function assertCut(call: string, index: number, log: ReadableState, isWithin: boolean): void {
+  if (typeof index !== 'number') throw new TypeError(`${call}() takes an index, got ${typeof index}`)
+  if (Number.isSafeInteger(index) && isWithin) return
+  const { firstIndex, lastIndex } = log
   const message = `${call}(${index}) is outside of the log, which has the entries ${firstIndex} to ${lastIndex}.`
-  return new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index, firstIndex, lastIndex })
+  throw new WalError('WAL_INDEX_OUT_OF_RANGE', message, { index, firstIndex, lastIndex })
 }
 
 export function closed(directory: string): WalError {

@@ -38,6 +38,9 @@ class EntryCursor<T> implements Cursor<T> {
   /** Where the chunk starts that is being read, or was when the reading ended. */
   #readingFrom: number | undefined
 
+  /** The chunk that is on its way holds entries that were removed; the cursor reads on from before it. */
+  #dropNext = false
+
   /** Calls that have not settled; as long as there is one, the next waits for its turn. */
   #waiting = 0
   #lastCall: Promise<void> = Promise.resolve()
@@ -45,7 +48,7 @@ class EntryCursor<T> implements Cursor<T> {
   constructor(log: LogReader<T>, { cursor, signal }: ReadRequest<T>) {
     try {
       signal?.throwIfAborted()
-      this.#cursor = log.cursor(cursor)
+      this.#cursor = log.cursor({ ...cursor, onTakenBack: (kept, next) => this.#takenBack(kept, next) })
       const leaves = [signal && onAbort(signal, reason => this.#abort(reason))]
       if (!cursor.live) leaves.push(log.onEnd(error => this.#logEnded(error, log.directory)))
       this.#unsubscribe = () => {
@@ -116,8 +119,10 @@ class EntryCursor<T> implements Cursor<T> {
         if (this.#failure) throw this.#failure.error
         this.#readingFrom = this.#cursor?.nextIndex
         const chunk = await this.#cursor?.next()
+        const isStale = this.#dropNext
+        this.#dropNext = false
         if (chunk === undefined) break
-        if (chunk.length > 0 && this.#take(chunk)) return true
+        if (!isStale && chunk.length > 0 && this.#take(chunk)) return true
       }
     } catch (error) {
       this.#close()
@@ -155,6 +160,19 @@ class EntryCursor<T> implements Cursor<T> {
   /** A bounded one that ends has handed out everything: one that the log's closing stops midway fails. */
   #logEnded(error: WalError | undefined, directory: string): void {
     if (error === undefined && this.#position < this.#limit) this.#abort(closedError(directory))
+  }
+
+  /** Entries above `kept` were removed: of the chunk in hand they are dropped. Returns the last index that was or will be handed out. */
+  #takenBack(kept: number, next: number): number {
+    const handedOut = this.nextIndex - 1
+    if (this.#readingFrom !== undefined) {
+      this.#dropNext = next > this.#readingFrom
+      return handedOut
+    }
+    let limit = this.#position
+    while (limit < this.#limit && (this.#chunk[limit]?.index ?? 0) <= kept) limit++
+    this.#limit = limit
+    return Math.max(handedOut, Math.min(this.#chunk.lastIndex, kept))
   }
 
   #close(): void {

@@ -1,5 +1,8 @@
 import { describe } from 'vitest'
+import { eventSuite } from './event-suite.js'
 import { pressureSuite } from './pressure-suite.js'
+import { rotationSuite } from './rotation-suite.js'
+import { truncateSuite } from './truncate-suite.js'
 import { watermarkSuite } from './watermark-suite.js'
 import { heldWorlds } from './world.js'
 
@@ -11,4 +14,7 @@ describe.each([
   const worlds = heldWorlds(options)
   watermarkSuite(worlds)
   pressureSuite(worlds)
+  rotationSuite(worlds)
+  eventSuite(worlds)
+  truncateSuite(worlds)
 })

@@ -18,7 +18,7 @@ export interface World {
   openAs<Out, In>(encoding: Encoding<In, Out>, options?: WalOptions): Promise<Wal<Out, In>>
   names(): Promise<string[]>
   read(name: string): Buffer
-  write(name: string, bytes: Uint8Array): void
+  write(name: string, bytes: Uint8Array): Promise<void>
   remove(name: string): void
 }
 
@@ -48,7 +48,7 @@ export function realWorlds(base: WalOptions = {}): MakeWorld {
       openAs: open,
       names: async () => readdirSync(directory).sort(),
       read: name => readFileSync(pathOf(name)),
-      write(name, bytes) {
+      async write(name, bytes) {
         mkdirSync(directory, { recursive: true })
         writeFileSync(pathOf(name), bytes)
       },
@@ -74,7 +74,10 @@ export function heldWorlds(base: WalOptions = {}): MakeHeldWorld {
       openAs: open,
       names: async () => (await fs.list(directory)).sort(),
       read: name => fs.contents(`${directory}/${name}`),
-      write: (name, bytes) => fs.place(`${directory}/${name}`, bytes),
+      async write(name, bytes) {
+        if ((await fs.stat(directory)) === undefined) await fs.createDirectory(directory)
+        fs.place(`${directory}/${name}`, bytes)
+      },
       remove: name => fs.remove(`${directory}/${name}`),
     }
   }
