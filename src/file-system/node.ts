@@ -129,6 +129,11 @@ class NodeFile implements File {
     return (await this.#run<Stats>(settle => fstat(this.#fd, settle))).size
   }
 
+  sizeSync(): number {
+    if (this.#closing) throw this.#closed()
+    return fstatSync(this.#fd).size
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }

@@ -47,6 +47,7 @@ export interface File {
   sync(): Promise<void>
   truncate(length: number): Promise<void>
   size(): Promise<number>
+  sizeSync(): number
   close(): Promise<void>
   /** As `close`, at once; where calls are under way it waits for them all the same, and what goes wrong then is not told. */
   closeSync(): void

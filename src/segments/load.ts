@@ -1,11 +1,11 @@
 import type { Format, SegmentHeader } from '../codec/format.js'
 import { decodeManifest, decodeMark, MANIFEST_MAGIC, MARK_MAGIC, type Manifest } from '../codec/manifest.js'
 import { WalError } from '../errors.js'
-import { readFully } from '../file-system/transfer.js'
 import { TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { FileSystem } from '../file-system/types.js'
 import type { Claim, SegmentFile } from './chain.js'
 import { type Catalog, classifyNames, MANIFEST_NAME, MARK_NAME } from './name.js'
+import { readSyncFully } from './window.js'
 
 /** Reads what a log's directory says of itself. Nothing here writes, so writers, followers and tools share it. */
 
@@ -43,42 +43,27 @@ function newerVersion(path: string, version: number): WalError {
   return new WalError('WAL_UNSUPPORTED_VERSION', message)
 }
 
-/** How many headers are read at once: enough to hide the latency, few enough to leave descriptors to others. */
-const HEADERS_AT_ONCE = 16
-
-/** Reads the header of every segment. Throws WAL_CORRUPT and WAL_UNSUPPORTED_VERSION for one that cannot be understood. */
-export async function readSegmentFiles(
-  fs: FileSystem,
-  directory: string,
-  format: Format,
-  catalog: Catalog,
-): Promise<SegmentFile[]> {
-  const files = new Array<SegmentFile>(catalog.segments.length)
-  let next = 0
-  const work = async () => {
-    while (next < files.length) {
-      const at = next++
-      const { name, id, firstIndex } = catalog.segments[at]!
-      files[at] = { id, firstIndex, ...(await readSegmentFile(fs, `${directory}/${name}`, format)) }
-    }
-  }
-  await Promise.all(Array.from({ length: HEADERS_AT_ONCE }, work))
-  return files
+/**
+ * Reads the header of every segment. Throws WAL_CORRUPT and WAL_UNSUPPORTED_VERSION for one that cannot be understood. Blocking calls:
+ * a thousand headers take a few milliseconds so, and ten times as long by way of the thread pool.
+ */
+export function readSegmentFiles(fs: FileSystem, directory: string, format: Format, catalog: Catalog): SegmentFile[] {
+  return catalog.segments.map(({ name, id, firstIndex }) => ({
+    id,
+    firstIndex,
+    ...readSegmentFile(fs, `${directory}/${name}`, format),
+  }))
 }
 
-export async function readSegmentFile(
-  fs: FileSystem,
-  path: string,
-  format: Format,
-): Promise<Omit<SegmentFile, 'id' | 'firstIndex'>> {
-  const file = await fs.open(path, 'read')
+export function readSegmentFile(fs: FileSystem, path: string, format: Format): Omit<SegmentFile, 'id' | 'firstIndex'> {
+  const file = fs.openSync(path)
   try {
     const bytes = Buffer.alloc(format.headerBytes)
-    const read = await readFully(file, bytes, bytes.length, 0)
+    const read = readSyncFully(file, bytes, bytes.length, 0)
     const { header, contentStart } = decodeHeader(path, format, bytes.subarray(0, read))
-    return { path, header, contentStart, fileBytes: await file.size() }
+    return { path, header, contentStart, fileBytes: file.sizeSync() }
   } finally {
-    await file.close()
+    file.closeSync()
   }
 }
 

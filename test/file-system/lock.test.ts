@@ -164,7 +164,8 @@ describe('the lock within one process', () => {
     const lock = await fs.lock(path, 'me')
     for (let i = 0; i < 5; i++) expect(await fs.lock(path, 'me')).toBeUndefined()
     await lock?.release()
-    expect(await fs.list('/proc/self/fd')).toHaveLength(before.length)
+    // The runtime closes what it used to start `flock` a turn or more later, and may have closed files of its own meanwhile.
+    await expect.poll(async () => (await fs.list('/proc/self/fd')).length).toBeLessThanOrEqual(before.length)
   })
 
   test('a link in the place of the lock is refused, and what it points to left alone', async () => {

@@ -65,6 +65,11 @@ export class SimulatedFile implements File {
     return this.#run({ kind: 'size', path: this.path }, () => ({ apply: () => this.#file.size }))
   }
 
+  sizeSync(): number {
+    if (this.#closing) throw this.#error('EBADF', 'size')
+    return this.#access.performSync({ kind: 'size', path: this.path }, { apply: () => this.#file.size })
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
   }
