@@ -290,7 +290,7 @@ export class SimulatedFileSystem implements FileSystem {
     const length = operation.kind === 'write' ? shortWrite : operation.kind === 'read' ? shortRead : undefined
     if (length !== undefined && flight.short) return flight.short(this.#disk, length)
     if (applied) flight.apply(this.#disk)
-    else flight.fail?.(this.#disk, this.#random)
+    else if (!armed.fault.harmless) flight.fail?.(this.#disk, this.#random)
     throw armed.error(operation)
   }
 

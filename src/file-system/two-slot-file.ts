@@ -254,7 +254,8 @@ function outcome(slot: Exclude<Slot, { kind: 'ok' }>): Exclude<SlotContent, { ki
   return { kind: 'unsupported', version: slot.version, incompatible: slot.incompatible }
 }
 
-async function closingOnError<T>(closable: { close(): Promise<void> }, work: Promise<T>): Promise<T> {
+/** Closes what nobody will use when `work` fails. */
+export async function closingOnError<T>(closable: { close(): Promise<void> }, work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {

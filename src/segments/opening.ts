@@ -5,7 +5,7 @@ import type { Epoch, Format, FormatName, SegmentHeader } from '../codec/format.j
 import { encodeManifest, MANIFEST_MAGIC, type Manifest } from '../codec/manifest.js'
 import { WalError } from '../errors.js'
 import { withIoErrors } from '../file-system/io-error.js'
-import { TwoSlotFile } from '../file-system/two-slot-file.js'
+import { closingOnError, TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { File, FileSystem } from '../file-system/types.js'
 import type { Logger, RecoveryReport } from '../types.js'
 import { buildChain, type Chain, type SegmentFile } from './chain.js'
@@ -127,9 +127,10 @@ async function createManifest(context: OpeningContext): Promise<ManifestOpening>
       lastTerm: 0,
     },
   }
-  const file = await TwoSlotFile.publish(fs, `${directory}/${MANIFEST_NAME}`, MANIFEST_MAGIC, encodeManifest(manifest))
-  await fs.syncDirectory(directory)
+  // Before the manifest has its name: once it is there, nobody looks after the directory's own name any more.
   await fs.syncDirectory(dirname(directory))
+  const file = await TwoSlotFile.publish(fs, `${directory}/${MANIFEST_NAME}`, MANIFEST_MAGIC, encodeManifest(manifest))
+  await closingOnError(file, fs.syncDirectory(directory))
   return { file, manifest, format }
 }
 
@@ -365,7 +366,8 @@ async function finish(context: OpeningContext, opening: ManifestOpening, segment
   const path = `${directory}/${MARK_NAME}`
   const report = (error: unknown) =>
     logger.warn({ path, error }, 'the mark could not be written; followers lag until it can')
-  const mark = new MarkWriter(clock, await MarkWriter.open(fs, path, initial), report)
+  const markFile = await closingOnError(writer, MarkWriter.open(fs, path, initial))
+  const mark = new MarkWriter(clock, markFile, report)
   await mark.update(initial, true)
   return new SegmentStore({ fs, clock, directory, format, manifest, manifestFile, mark, segments, writer, limits })
 }

@@ -1,28 +1,53 @@
-import { execFileSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { runNode } from '../helpers/process.js'
+import { fromRoot, projectRoot, tsc } from '../helpers/project.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const node = (...args: string[]) => {
-  try {
-    return execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 })
-  } catch (error) {
-    // What was found is on standard output; the exit code only says that there is something.
-    throw new Error((error as { stdout: string }).stdout, { cause: error })
-  }
+const MINUTE_MS = 60_000
+
+/** Runs the explorer; prints what it counted, or all it found. */
+async function explore(...args: string[]): Promise<string> {
+  const program = fromRoot('build/crash/test/crash/main.js')
+  const options = { cwd: projectRoot, timeoutMs: 14 * MINUTE_MS }
+  const { ended, output } = await runNode([program, ...args], options)
+  expect(ended, output).toBe(0)
+  console.log(output.trim())
+  return output
 }
 
-describe('crash exploration', () => {
-  // Worker threads want plain JavaScript, and the states are too many for a transforming test runner.
-  beforeAll(() => {
-    node('node_modules/typescript/bin/tsc', '-p', 'test/crash/tsconfig.json')
-  })
+function counted(what: string, output: string): number {
+  return Number(new RegExp(`${what}: (\\d+)`).exec(output)?.[1])
+}
 
-  it('finds every promise kept, whenever the power goes or the process dies', () => {
-    const states = process.env['CRASH_STATES'] ?? '10000'
-    const summary = node('build/crash/test/crash/main.js', '--states', states).trimEnd().split('\n').at(-1)!
-    process.stdout.write(`${summary}\n`)
-    expect(summary).toMatch(/violations: 0/)
-    expect(Number(/explored: (\d+)/.exec(summary)?.[1])).toBeGreaterThanOrEqual(Number(states))
-  }, 600_000)
+describe('the promises of docs/DURABILITY.md', () => {
+  // Worker threads want plain JavaScript, and the states are too many for a transforming test runner.
+  beforeAll(async () => {
+    const compiler = tsc('-p', fromRoot('test/crash/tsconfig.json'))
+    expect(await runNode(compiler, { cwd: projectRoot, timeoutMs: MINUTE_MS })).toEqual({ ended: 0, output: '' })
+  }, MINUTE_MS)
+
+  it(
+    'are kept whenever the power goes or the process dies',
+    async () => {
+      const states = process.env['CRASH_STATES'] ?? '10000'
+      const output = await explore('--only', 'crash', '--states', states)
+      expect(counted('crash states explored', output)).toBeGreaterThanOrEqual(Number(states))
+    },
+    15 * MINUTE_MS,
+  )
+
+  it(
+    'are kept whichever call fails, is closed or aborted at',
+    async () => {
+      expect(counted('fault points tried', await explore('--only', 'fault'))).toBeGreaterThan(500)
+    },
+    15 * MINUTE_MS,
+  )
+
+  it(
+    'are kept when bits flip: the same data or a typed error',
+    async () => {
+      expect(counted('damages tried', await explore('--only', 'damage'))).toBeGreaterThan(1000)
+    },
+    15 * MINUTE_MS,
+  )
 })

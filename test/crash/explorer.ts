@@ -68,7 +68,7 @@ export class Explorer {
     this.#trace = trace
     const { workload, policy } = course
     const { startIndex = START_INDEX } = workload
-    this.#options = scene => ({ ...workload.options?.(scene), startIndex, sync: POLICIES[policy] })
+    this.#options = scene => ({ ...workload.options?.(scene), startIndex, ...POLICIES[policy] })
   }
 
   async explore(): Promise<Outcome> {

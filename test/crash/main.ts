@@ -1,101 +1,134 @@
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { Explorer, type Failure, type Outcome } from './explorer.js'
+import { Explorer } from './explorer.js'
+import { FaultLoop, type Mishap } from './fault-loop.js'
 import { parsePath } from './path.js'
-import type { Job } from './worker.js'
+import { describeFailure, describeFaultFailure } from './report.js'
+import type { Job, Result } from './worker.js'
 import { POLICIES, type PolicyName } from './workload.js'
 import { WORKLOADS } from './workloads.js'
 
 /*
- * Explores what crashes leave. Without arguments a quick round; see docs/DURABILITY.md.
+ * Looks for a promise that the log does not keep. Without arguments a quick round of everything.
  *
- *   --states n     stop after so many states           --seed n       first seed (default 1)
- *   --minutes n    go on for so long                   --threads n    worker threads (default 2)
- *   --workload name --policy name --seed n --at path   replays one state
+ *   --only crash|fault|damage    one kind of trouble          --states n    crash states to look at (default 10000)
+ *   --minutes n                  goes on for so long          --threads n   worker threads (default 2)
+ *   --seed n                     the first seed (default 1)   --workload, --policy: only these
+ *
+ * To see one failure alone: --workload, --policy, --seed, and --at path or --fault point, as printed with it.
  */
 const { values } = parseArgs({
   options: {
-    states: { type: 'string' },
+    only: { type: 'string' },
+    states: { type: 'string', default: '10000' },
     minutes: { type: 'string' },
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
     workload: { type: 'string' },
     policy: { type: 'string' },
     at: { type: 'string' },
+    fault: { type: 'string' },
   },
 })
 const firstSeed = Number(values.seed)
-/** A first look at every operation costs little; whoever has time looks closer. */
-const effort = values.minutes === undefined ? { losses: 2, innerEvery: 24 } : { losses: 6, innerEvery: 8 }
+const started = Date.now()
+const deadline = values.minutes === undefined ? undefined : started + Number(values.minutes) * 60_000
+/** A first look costs little; whoever has time looks closer. */
+const isQuick = deadline === undefined
 
-process.exitCode = values.at === undefined ? await explore() : await replay(values.at)
+type Kind = Job['kind']
+const WORDS: Record<Kind, string> = {
+  crash: 'crash states explored',
+  fault: 'fault points tried',
+  damage: 'damages tried',
+}
+const kinds = (Object.keys(WORDS) as Kind[]).filter(kind => values.only === undefined || values.only === kind)
 
-async function replay(at: string): Promise<number> {
+const isReplay = values.at !== undefined || values.fault !== undefined
+process.exitCode = (await (isReplay ? replay() : search())) ? 0 : 1
+
+async function replay(): Promise<boolean> {
   const workload = WORKLOADS.find(({ name }) => name === values.workload)
-  if (workload === undefined) throw new TypeError('--at needs --workload, --policy and --seed')
+  if (workload === undefined) throw new TypeError('--at and --fault need --workload, --policy and --seed')
   const course = { workload, policy: values.policy as PolicyName, seed: firstSeed }
-  const outcome = await new Explorer(course, { losses: 0, innerEvery: 1 }, parsePath(at), console.log).explore()
-  for (const { message, stack } of outcome.failures) console.log(`${message}\n${stack}`)
-  console.log(`${outcome.states} states on the way, ${outcome.failures.length} failures`)
-  return outcome.failures.length === 0 ? 0 : 1
+  const failures = values.fault === undefined ? await replayCrash(course) : await replayFault(course, values.fault)
+  for (const failure of failures) console.log(failure)
+  console.log(`${failures.length} failures`)
+  return failures.length === 0
 }
 
-async function explore(): Promise<number> {
-  const started = Date.now()
-  const deadline = values.minutes === undefined ? undefined : started + Number(values.minutes) * 60_000
-  const wanted = deadline === undefined ? Number(values.states ?? 10_000) : Number.POSITIVE_INFINITY
-  const jobs = endlessJobs()
-  let states = 0
-  const failures: Failure[] = []
-  const isDone = () => states >= wanted || failures.length > 0 || (deadline !== undefined && Date.now() > deadline)
+async function replayCrash(course: ConstructorParameters<typeof Explorer>[0]): Promise<string[]> {
+  const explorer = new Explorer(course, { losses: 0, innerEvery: 1 }, parsePath(values.at ?? ''), console.log)
+  return (await explorer.explore()).failures.map(describeFailure)
+}
+
+async function replayFault(course: ConstructorParameters<typeof FaultLoop>[0], point: string): Promise<string[]> {
+  const [mishap, fault = '', nth, step] = point.split(':')
+  const only = { mishap: mishap as Mishap, fault, nth: Number(nth), step: Number(step) }
+  return (await new FaultLoop(course, { stride: 1, wrecks: 1 }, only, console.log).run()).failures.map(
+    describeFaultFailure,
+  )
+}
+
+async function search(): Promise<boolean> {
+  const counts: Record<Kind, number> = { crash: 0, fault: 0, damage: 0 }
+  const failures: string[] = []
+  const wanted = isQuick ? Number(values.states) : Number.POSITIVE_INFINITY
+  const isOver = () => failures.length > 0 || (deadline !== undefined && Date.now() > deadline)
+  const jobs = plan(() => counts.crash < wanted)
   const work = async () => {
     const worker = new Worker(new URL('./worker.js', import.meta.url))
-    while (!isDone()) {
-      const outcome = await ask(worker, jobs.next().value)
-      states += outcome.states
-      failures.push(...outcome.failures)
-      if (deadline !== undefined) console.log(`${seconds(started)} s: ${states} states, ${failures.length} failures`)
+    for (let next = jobs.next(); !next.done && !isOver(); next = jobs.next()) {
+      const result = await ask(worker, next.value)
+      counts[next.value.kind] += result.count
+      failures.push(...result.failures)
+      if (!isQuick) console.log(`${seconds()} s: ${kinds.map(kind => `${counts[kind]} ${WORDS[kind]}`).join(', ')}`)
     }
     await worker.terminate()
   }
   await Promise.all(Array.from({ length: Number(values.threads) }, work))
-  for (const failure of failures) console.log(describe(failure))
-  console.log(
-    `crash states explored: ${states}, violations: ${failures.length}, first seed ${firstSeed}, ${seconds(started)} s`,
-  )
-  return failures.length === 0 ? 0 : 1
+  for (const failure of failures) console.log(failure)
+  for (const kind of kinds) console.log(`${WORDS[kind]}: ${counts[kind]}`)
+  console.log(`violations: ${failures.length}, first seed ${firstSeed}, ${seconds()} s`)
+  return failures.length === 0
 }
 
-/** All workloads with all policies, again and again with other seeds. */
-function* endlessJobs(): Generator<Job, never> {
+/** Every workload with every policy; again and again with other seeds while there is time, or until there are states enough. */
+function* plan(needsMore: () => boolean): Generator<Job, void> {
   for (let seed = firstSeed; ; seed++) {
-    for (const policy of Object.keys(POLICIES) as PolicyName[]) {
-      if (values.policy !== undefined && values.policy !== policy) continue
-      for (const { name } of WORKLOADS) {
-        if (values.workload !== undefined && values.workload !== name) continue
-        yield { workload: name, policy, seed, effort }
-      }
+    for (const job of round(seed)) {
+      if (isQuick && seed > firstSeed && (job.kind !== 'crash' || !needsMore())) continue
+      yield job
+    }
+    if (isQuick && (!needsMore() || !kinds.includes('crash'))) return
+  }
+}
+
+function* round(seed: number): Generator<Job, void> {
+  for (const policy of Object.keys(POLICIES) as PolicyName[]) {
+    if (values.policy !== undefined && values.policy !== policy) continue
+    if (kinds.includes('damage')) yield { kind: 'damage', workload: '', policy, seed, stride: isQuick ? 24 : 4 }
+    const fault = isQuick ? { stride: 8, wrecks: 1 } : { stride: 1, wrecks: 6 }
+    if (kinds.includes('fault')) yield { kind: 'fault', workload: 'mixed', policy, seed, effort: fault }
+    const effort = isQuick ? { losses: 1, innerEvery: 32 } : { losses: 6, innerEvery: 8 }
+    for (const { name } of WORKLOADS) {
+      const isWanted = values.workload === undefined || values.workload === name
+      if (kinds.includes('crash') && isWanted) yield { kind: 'crash', workload: name, policy, seed, effort }
     }
   }
 }
 
-function ask(worker: Worker, job: Job): Promise<Outcome> {
+function ask(worker: Worker, job: Job): Promise<Result> {
   return new Promise((resolve, reject) => {
     worker.once('error', reject)
-    worker.once('message', (outcome: Outcome) => {
+    worker.once('message', (result: Result) => {
       worker.off('error', reject)
-      resolve(outcome)
+      resolve(result)
     })
     worker.postMessage(job)
   })
 }
 
-function describe({ workload, policy, seed, path, message, stack }: Failure): string {
-  const script = 'node build/crash/test/crash/main.js'
-  const command = `${script} --workload ${workload} --policy ${policy} --seed ${seed} --at '${path}'`
-  return `${workload}, ${policy}, seed ${seed}, at ${path}: ${message}\n${stack}\nto see it alone: ${command}\n`
-}
-
-function seconds(since: number): string {
-  return ((Date.now() - since) / 1000).toFixed(1)
+function seconds(): string {
+  return ((Date.now() - started) / 1000).toFixed(1)
 }

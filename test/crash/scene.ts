@@ -63,6 +63,8 @@ export class Scene {
   /** The disk may have an error to report that is not the log's fault: then the log may fail, and must say so. */
   #mayFail = false
   #written = 0
+  /** Everything that was ever accepted. */
+  readonly #accepted = new Set<string>()
 
   constructor({ fs, oracle, options, seed, onStep, slow, heal, signal, trace = () => undefined }: SceneParts) {
     this.fs = fs
@@ -108,6 +110,7 @@ export class Scene {
     const how = clean ? 'clean' : `${copiedEntries} entries copied, ${cutBytes} bytes cut`
     this.#trace(`opened: ${found.firstIndex} to ${nextIndexOf(found) - 1} (${how}), ${wal.segments().length} segments`)
     this.oracle.recover(found)
+    for (const { index, data } of found.entries) this.#accepted.add(`${index} ${data}`)
     this.#checkMarks(wal.lastIndex)
     await this.#retrying(() => this.#checkDirectory())
   }
@@ -140,7 +143,7 @@ export class Scene {
     for (const { data, term, timestamp } of entries) transaction.append(data, { term, timestamp })
     this.#accept(
       entries,
-      () => transaction.commit(),
+      () => transaction.commit(this.#signalled),
       range => range.count === count,
     )
   }
@@ -157,11 +160,14 @@ export class Scene {
     this.#track(this.wal.rotate(), () => this.oracle.settle(accepted, { durable: true }))
   }
 
-  truncateAfter(index: number): void {
+  /** Cuts the log behind an index, or as near to that as there are entries. */
+  truncateAfter(wanted: number): void {
+    const index = Math.max(this.first - 1, Math.min(wanted, this.last))
     this.#change({ kind: 'truncateAfter', index }, () => this.wal.truncateAfter(index))
   }
 
-  truncateBefore(index: number): void {
+  truncateBefore(wanted: number): void {
+    const index = Math.min(wanted, this.last + 1)
     this.#change({ kind: 'truncateBefore', index }, () => this.wal.truncateBefore(index))
   }
 
@@ -236,8 +242,17 @@ export class Scene {
     this.#rethrow()
   }
 
+  /** Follows the log beside everything else, to the end of this life. */
+  tail(): void {
+    if (this.wal.status !== 'open') return
+    void this.#follow(this.wal).catch(error => {
+      if (!this.#isExpected(error)) this.#violation ??= asViolation(error, 'a tail')
+    })
+  }
+
   /** Reads everything there is to be read. */
   async readAll(): Promise<void> {
+    if (this.wal.status !== 'open') return
     const { firstIndex, entries } = this.oracle.current
     const found = await this.#retrying(() => this.#read())
     const expected = entries.slice(0, found.entries.length)
@@ -277,7 +292,7 @@ export class Scene {
         this.#trace(`open failed: ${error.message}`)
         await this.stir(4)
         if (this.fs.openFiles > 0) throw new Violation(`an opening that failed left ${this.fs.openFiles} files open`)
-        if (triesLeft <= 3) this.#heal?.()
+        if (triesLeft <= 2) this.#heal?.()
       }
     }
   }
@@ -379,6 +394,7 @@ export class Scene {
     }
     const accepted = call()
     const number = oracle.accept({ kind: 'append', entries })
+    for (const { index, data } of entries) this.#accepted.add(`${index} ${data}`)
     const last = entries.at(-1)!.index
     this.#trace(`${number}: append of ${entries[0]!.index} to ${last}`)
     if (wal.lastIndex !== last) throw new Violation(`lastIndex is ${wal.lastIndex} after entry ${last} was accepted`)
@@ -438,6 +454,19 @@ export class Scene {
     if (code === 'WAL_OUTCOME_UNKNOWN') return this.#signal?.aborted === true
     if (code === 'WAL_CLOSED') return this.wal.status === 'closing' || this.wal.status === 'closed'
     return code === 'WAL_TRUNCATED' || (this.#mayFail && (code === 'WAL_FAILED' || code === 'WAL_NO_SPACE'))
+  }
+
+  async #follow(wal: Wal<string>): Promise<void> {
+    let next: number | undefined
+    for await (const { index, data } of wal.tail()) {
+      if (wal !== this.wal) return
+      next ??= index
+      const accepted = this.oracle.current.entries[index - this.first]
+      // What was cut off meanwhile may still be on its way to the reader.
+      if (index !== next++ || !this.#accepted.has(`${index} ${data}`))
+        throw new Violation(`a tail was handed ${index} ${data.slice(0, 20)}, which was not the next entry`)
+      if (accepted?.data === data) this.oracle.observe({ durableIndex: 0, committedIndex: index })
+    }
   }
 
   async #read(): Promise<LogState> {

@@ -11,10 +11,14 @@ export interface Workload {
   run(scene: Scene): Promise<void>
 }
 
-/** The sync policies every workload is run with. */
-export const POLICIES = { always: 'always', interval: { intervalMs: 50 }, never: 'never' } as const satisfies Record<
-  string,
-  WalOptions['sync']
->
+/** The policies every workload is run with: how it is synced, and in what shape. */
+export const POLICIES = {
+  always: { sync: 'always' },
+  buffered: { sync: 'always', io: 'buffered' },
+  interval: { sync: { intervalMs: 50 } },
+  never: { sync: 'never' },
+  ndjson: { sync: 'always', format: 'ndjson' },
+  'ndjson-interval': { sync: { intervalMs: 50 }, format: 'ndjson' },
+} as const satisfies Record<string, WalOptions>
 
 export type PolicyName = keyof typeof POLICIES

@@ -2,9 +2,10 @@ import type { Workload } from './workload.js'
 import { append } from './workloads/append.js'
 import { batch } from './workloads/batch.js'
 import { lives } from './workloads/lives.js'
+import { mixed } from './workloads/mixed.js'
 import { reopen } from './workloads/reopen.js'
 import { rotate } from './workloads/rotate.js'
 import { triggers } from './workloads/triggers.js'
 import { truncate } from './workloads/truncate.js'
 
-export const WORKLOADS: readonly Workload[] = [append, batch, rotate, triggers, reopen, lives, truncate]
+export const WORKLOADS: readonly Workload[] = [append, batch, rotate, triggers, reopen, lives, truncate, mixed]

@@ -11,6 +11,8 @@ export interface SimulatedFault {
   sticky?: boolean
   /** The call fails and has taken effect all the same, as a rename can whose answer was lost. */
   applied?: boolean
+  /** Only the answer is wrong: what a failing sync was to write can still be written by the next one. */
+  harmless?: boolean
   /** A write succeeds with so many bytes instead of failing. */
   shortWrite?: number
   /** A read succeeds with at most so many bytes instead of failing. */
