@@ -68,10 +68,12 @@ def read_slots(path, magic):
 
 
 class Epoch:
-    def __init__(self, data, at):
-        self.counter = u64(data, at)
-        self.id = data[at + 8 : at + 16]
-        self.start_index = u64(data, at + 16)
+    """Made from its 24 bytes."""
+
+    def __init__(self, data):
+        self.counter = u64(data, 0)
+        self.id = data[8:16]
+        self.start_index = u64(data, 16)
 
 
 class Claim:
@@ -92,7 +94,7 @@ class Manifest:
         self.first_index = u64(data, 96)
         self.newest_id = u64(data, 104)
         count = u32(data, 168)
-        self.epochs = [Epoch(data, 176 + 24 * i) for i in range(count)]
+        self.epochs = [Epoch(data[at : at + 24]) for at in range(176, 176 + 24 * count, 24)]
         self.floor = Claim(self.epochs[-1], u64(data, 112), u64(data, 120), u64(data, 128))
 
 
@@ -100,58 +102,65 @@ def read_mark(directory, log_id):
     data = read_slots(os.path.join(directory, "mark"), b"WALRUSMK")
     if data is None or data[:16] != log_id:
         return None
-    return Claim(Epoch(data, 16), u64(data, 40), u64(data, 48), u64(data, 56))
+    return Claim(Epoch(data[16:40]), u64(data, 40), u64(data, 48), u64(data, 56))
 
 
 # ---- segments
 
 
 class Segment:
-    def __init__(self, directory, name):
+    """What segments of both formats have: the header, and whole commits one after the other."""
+
+    def __init__(self, name, data):
         self.name = name
-        with open(os.path.join(directory, name), "rb") as file:
-            self.data = file.read()
+        self.data = data
+        self.read_header()
+
+    def walk(self, limit):
+        """Walks whole commits; the entries, where they end, and the CRC of the last one."""
+        walked = Walked(self.content_start, self.previous_crc)
+        while walked.end < limit:
+            commit = self.read_commit(walked.end, limit, self.first_index + len(walked.entries), walked.crc)
+            if commit is None:
+                break
+            walked.add(commit)
+        return walked
+
+
+class BinarySegment(Segment):
+    def read_header(self):
         header = open_block(self.data[:BLOCK], b"WALRUSSG")
         if header is None:
-            raise Damaged(f"{name} has no readable header")
+            raise Damaged(f"{self.name} has no readable header")
+        self.content_start = BLOCK
         self.log_id = header[32:48]
         self.id = u64(header, 48)
         self.first_index = u64(header, 56)
-        self.epoch = Epoch(header, 64)
+        self.epoch = Epoch(header[64:88])
         self.begins = u32(header, 92) & BEGINS != 0
-        self.has_gap = u32(header, 92) & GAP != 0
+        self.gap_first = u64(header, 224) if u32(header, 92) & GAP else None
         self.max_entry = u64(header, 168)
         self.salt = header[184:200]
         self.published_end = u64(header, 208)
-        self.gap_first = u64(header, 224)
         self.previous_id = u64(header, 240)
         self.previous_end = u64(header, 248)
         self.previous_last = u64(header, 256)
         self.previous_crc = 0 if self.begins else u32(header, 264)
 
+    def proven_ends(self, offset):
+        """What every commit header from this offset on says was durable, whatever lies behind it."""
+        limit = len(self.data)
+        return [u64(self.data, at + 32) for at in range(offset, limit, 8) if self.has_commit_header(at, limit)]
+
     def has_commit_header(self, offset, limit):
-        """Whether a commit's header stands at this offset, whatever lies behind it."""
         data = self.data
         if offset + COMMIT_HEADER > limit or data[offset : offset + 4] != b"WLCM":
             return False
         bound = self.salt + struct.pack("<QQ", self.id, offset)
         return crc32(data[offset + 8 : offset + 48], crc32(bound)) == u32(data, offset + 4)
 
-    def walk(self, limit):
-        """Walks whole commits; the entries, where they end, and the CRC of the last one."""
-        entries, offset, crc, proven = [], BLOCK, self.previous_crc, 0
-        while offset < limit:
-            commit = self.read_commit(offset, limit, self.first_index + len(entries), crc)
-            if commit is None:
-                break
-            entries.extend(commit)
-            proven = max(proven, u64(self.data, offset + 32))
-            crc = u32(self.data, offset + 4)
-            offset += COMMIT_HEADER + u64(self.data, offset + 16)
-        return Walked(entries, offset, crc, proven)
-
     def read_commit(self, offset, limit, index, previous_crc):
-        """The entries of the commit at this offset; None if it is not valid."""
+        """The commit at this offset; None if it is not valid."""
         data = self.data
         if not self.has_commit_header(offset, limit):
             return None
@@ -170,13 +179,12 @@ class Segment:
             if size is None:
                 return None
             flags = u32(data, at + 8)
-            if flags & 0xFFFC:
-                raise Damaged(f"{self.name}: a later version wrote entry {index + ordinal}")
+            check_flags(self.name, index + ordinal, flags)
             body_crc = crc32(data[at : at + 8], body_crc)
             entries.append(self.entry(at, index + ordinal))
             at += size
         whole = at == end and flags & ENDS_BATCH and body_crc == u32(data, offset + 8)
-        return entries if whole else None
+        return Commit(entries, end, u32(data, offset + 4), u64(data, offset + 32)) if whole else None
 
     def entry_size(self, at, end, index):
         """Bytes of the entry with its padding; None if it is not valid."""
@@ -207,12 +215,129 @@ class Segment:
         return entry
 
 
-class Walked:
+HEADER_CRC = re.compile(rb',"crc":(\d+) *}$')
+LINE = re.compile(
+    rb'^{"index":(\d+),"term":(\d+),"timestamp":([^,]+),"flags":(\d+),(?:"transactionId":"([\da-f]{16})",)?'
+    rb'"checksum":(\d+),"(data|base64)":(.*)}$',
+    re.DOTALL,
+)
+SEAL_START = b',"commit":{"first":'
+SEAL = re.compile(
+    rb'^,"commit":{"first":(\d+),"count":(\d+),"bytes":(\d+),"provenEnd":(\d+),"previous":(\d+),"crc":(\d+),"seal":(\d+)}}$'
+)
+
+
+class NdjsonSegment(Segment):
+    def read_header(self):
+        line = self.data[:BLOCK].split(b"\n", 1)[0]
+        self.content_start = len(line) + 1
+        crc = HEADER_CRC.search(line)
+        if crc is None or crc32(line[: crc.start()]) != int(crc[1]) or self.content_start > BLOCK:
+            raise Damaged(f"{self.name} has no readable header")
+        header = json.loads(line)
+        if header["version"] != 1 or header["incompatible"] != 0:
+            raise Damaged("a later version wrote this log")
+        self.log_id = bytes.fromhex(header["logId"])
+        self.id = header["id"]
+        self.first_index = header["firstIndex"]
+        epoch = header["epoch"]
+        self.epoch = Epoch(struct.pack("<Q8sQ", epoch["counter"], bytes.fromhex(epoch["id"]), epoch["startIndex"]))
+        self.begins = header["begins"]
+        self.gap_first = header["gap"]["firstIndex"] if header.get("gap") else None
+        self.max_entry = header["maxEntryBytes"]
+        self.salt = bytes.fromhex(header["salt"])
+        self.published_end = header["publishedEnd"]
+        predecessor = header.get("predecessor") or {}
+        self.previous_id = predecessor.get("id")
+        self.previous_end = predecessor.get("endOffset")
+        self.previous_last = predecessor.get("lastIndex")
+        self.previous_crc = predecessor.get("commitCrc", 0)
+
+    def proven_ends(self, offset):
+        found, at = [], self.data.find(SEAL_START, offset)
+        while at >= 0:
+            seal = self.seal_at(at, self.data.find(b"\n", at))
+            if seal is not None:
+                found.append(seal[3])
+            at = self.data.find(SEAL_START, at + 1)
+        return found
+
+    def seal_at(self, at, line_end):
+        """The numbers of the seal that begins here; None if there is none that belongs here."""
+        match = SEAL.match(self.data[at:line_end]) if line_end > at else None
+        if match is None:
+            return None
+        numbers = [int(group) for group in match.groups()]
+        bound = self.salt + struct.pack("<QQ", self.id, max(at - numbers[2], 0))
+        text = self.data[at : at + match.start(7) - len(b',"seal":')]
+        return numbers if crc32(text, crc32(bound)) == numbers[6] else None
+
+    def read_commit(self, offset, limit, index, previous_crc):
+        lines, at = [], offset
+        while True:
+            line_end = self.data.find(b"\n", at, limit)
+            if line_end < 0:
+                return None
+            seal_start = self.data.rfind(SEAL_START, at, line_end)
+            seal = self.seal_at(seal_start, line_end) if seal_start >= 0 else None
+            lines.append(self.data[at:line_end] if seal is None else self.data[at:seal_start] + b"}")
+            at = line_end + 1
+            if seal is not None:
+                break
+        first, count, size, proven, previous, crc, own = seal
+        if first != index or count != len(lines) or previous != previous_crc or size != seal_start - offset:
+            return None
+        if crc32(self.data[offset:seal_start]) != crc:
+            return None
+        entries = [self.entry(line, index + ordinal) for ordinal, line in enumerate(lines)]
+        return None if None in entries else Commit(entries, at, own, proven)
+
+    def entry(self, line, index):
+        """The entry of a line; None if it is not the one expected there."""
+        match = LINE.match(line)
+        if match is None or int(match[1]) != index:
+            return None
+        payload = match[8] if match[7] == b"data" else base64.b64decode(match[8][1:-1])
+        term, timestamp, flags, checksum = int(match[2]), float(match[3]), int(match[4]), int(match[6])
+        transaction = bytes.fromhex(match[5].decode()) if match[5] else b""
+        head = struct.pack("<QIIIdQ", index, len(payload), flags, 0, timestamp, term)
+        if crc32(self.log_id + head + transaction + payload) != checksum or len(payload) > self.max_entry:
+            return None
+        check_flags(self.name, index, flags)
+        entry = {"index": index, "term": term, "timestamp": timestamp, "checksum": checksum}
+        if transaction:
+            entry["transactionId"] = transaction.hex()
+        entry["data"] = base64.b64encode(payload).decode()
+        return entry
+
+
+def check_flags(name, index, flags):
+    if flags & 0xFFFC:
+        raise Damaged(f"{name}: a later version wrote entry {index}")
+
+
+class Commit:
     def __init__(self, entries, end, crc, proven):
         self.entries = entries
         self.end = end
         self.crc = crc
         self.proven = proven
+
+
+class Walked:
+    """What a walk over a segment has seen."""
+
+    def __init__(self, start, crc):
+        self.entries = []
+        self.end = start
+        self.crc = crc
+        self.proven = 0
+
+    def add(self, commit):
+        self.entries.extend(commit.entries)
+        self.end = commit.end
+        self.crc = commit.crc
+        self.proven = max(self.proven, commit.proven)
 
 
 # ---- the log
@@ -246,7 +371,7 @@ def predecessor(segment, by_id):
     found = by_id.get(segment.previous_id)
     if found is None:
         raise Damaged(f"segment {segment.previous_id}, the predecessor of {segment.name}, is missing")
-    expected = segment.gap_first if segment.has_gap else segment.first_index
+    expected = segment.first_index if segment.gap_first is None else segment.gap_first
     if segment.previous_last + 1 != expected or found.first_index > segment.first_index:
         raise Damaged(f"{segment.name} does not continue {found.name}")
     if len(found.data) < segment.previous_end:
@@ -268,10 +393,7 @@ def check_rest(segments, chain):
 def judge_end(walked, chain, claims):
     """Raises if anything that is proven to have been durable lies behind the end."""
     newest = chain[-1]
-    offsets, indexes = [walked.proven, newest.published_end], []
-    for offset in range(walked.end, len(newest.data), 8):
-        if newest.has_commit_header(offset, len(newest.data)):
-            offsets.append(u64(newest.data, offset + 32))
+    offsets, indexes = [walked.proven, newest.published_end, *newest.proven_ends(walked.end)], []
     for claim in claims:
         same = claim.epoch.counter == newest.epoch.counter and claim.epoch.id == newest.epoch.id
         if same and claim.segment_id == newest.id:
@@ -283,20 +405,22 @@ def judge_end(walked, chain, claims):
         raise Damaged(f"{newest.name} ends at {walked.end}, index {last_index}, and more of it was durable")
 
 
+FORMATS = {1: BinarySegment, 2: NdjsonSegment}
+
+
 def read_log(directory):
     """The entries of the log and its first index."""
     payload = read_slots(os.path.join(directory, "manifest"), b"WALRUSMF")
     if payload is None:
         raise Damaged("the manifest is missing or damaged")
     manifest = Manifest(payload)
-    if manifest.format != 1:
-        raise Damaged("this reader knows the binary format only")
     segments = []
     for name in sorted(os.listdir(directory)):
         match = SEGMENT_NAME.match(name)
         if match is None:
             continue
-        segment = Segment(directory, name)
+        with open(os.path.join(directory, name), "rb") as file:
+            segment = FORMATS[manifest.format](name, file.read())
         if segment.log_id != manifest.log_id or (segment.id, segment.first_index) != tuple(map(int, match.groups())):
             raise Damaged(f"{name} is not what its name says")
         segments.append(segment)

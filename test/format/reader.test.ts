@@ -64,6 +64,9 @@ const segmentsOf = (directory: string) =>
     .sort()
     .map(name => join(directory, name))
 
+/** JSON that looks like the end of a commit in the ndjson format. */
+const LIKE_A_SEAL = '{"a":1,"commit":{"first":1,"count":1,"bytes":1,"provenEnd":1,"previous":1,"crc":1,"seal":1}}'
+
 /** Entries of every kind, in six segments or more. */
 async function writeAllKinds(wal: Log): Promise<void> {
   await wal.append('')
@@ -77,102 +80,111 @@ async function writeAllKinds(wal: Log): Promise<void> {
   const transaction = wal.transaction()
   for (let i = 0; i < 5; i++) transaction.append(`in a transaction: ${i}`)
   await transaction.commit()
-  await Promise.all(Array.from({ length: 30 }, (_, i) => wal.append(`at once: ${i}`)))
+  await Promise.all(
+    Array.from({ length: 30 }, (_, i) => wal.append(i === 7 ? LIKE_A_SEAL : JSON.stringify({ atOnce: i, text: 'ä' }))),
+  )
 }
 
-describe.runIf(hasPython)('a reader in Python, written from docs/FORMAT.md, reads what the library reads', () => {
-  it.each(['always', 'never'] as const)('entries of every kind, in many segments, sync: %s', async sync => {
-    const read = await compare({ sync, rotation: { maxEntries: 10 } }, writeAllKinds)
-    expect(read).toHaveLength(84)
-    expect(segmentsOf(join(root, 'log')).length).toBeGreaterThan(5)
-    expect(read[50]).toHaveProperty('transactionId')
-  })
+const formats = ['binary', 'ndjson'] as const
 
-  it('a log without entries, also one that begins at another index', async () => {
-    const read = await compare({ startIndex: 1_000 }, async () => undefined)
-    expect(read).toEqual([{ firstIndex: 1_000, lastIndex: 999 }])
-  })
-
-  it('a log that was cut at both ends, within batches, and written on', async () => {
-    const read = await compare({ rotation: { maxEntries: 10 } }, async wal => {
-      await writeAllKinds(wal)
-      await wal.truncateAfter(40)
-      await wal.append('behind the cut')
-      await wal.truncateBefore(31)
-      await wal.truncateAfter(38)
-      await wal.append('behind the second cut')
+describe.runIf(hasPython)('a reader in Python, written from docs/FORMAT.md', () => {
+  describe.each(formats)('reads what the library reads, format %s', format => {
+    it.each(['always', 'never'] as const)('entries of every kind, in many segments, sync: %s', async sync => {
+      const read = await compare({ format, sync, rotation: { maxEntries: 10 } }, writeAllKinds)
+      expect(read).toHaveLength(84)
+      expect(segmentsOf(join(root, 'log')).length).toBeGreaterThan(5)
+      expect(read[50]).toHaveProperty('transactionId')
     })
-    expect(read.at(-1)).toEqual({ firstIndex: 31, lastIndex: 39 })
+
+    it('a log without entries, also one that begins at another index', async () => {
+      const read = await compare({ format, startIndex: 1_000 }, async () => undefined)
+      expect(read).toEqual([{ firstIndex: 1_000, lastIndex: 999 }])
+    })
+
+    it('a log that was cut at both ends, within batches, and written on', async () => {
+      const read = await compare({ format, rotation: { maxEntries: 10 } }, async wal => {
+        await writeAllKinds(wal)
+        await wal.truncateAfter(40)
+        await wal.append('behind the cut')
+        await wal.truncateBefore(31)
+        await wal.truncateAfter(38)
+        await wal.append('behind the second cut')
+      })
+      expect(read.at(-1)).toEqual({ firstIndex: 31, lastIndex: 39 })
+    })
+
+    it('a log that was emptied, and one that was reset', async () => {
+      const read = await compare({ format }, async wal => {
+        await writeAllKinds(wal)
+        await wal.truncateBefore(wal.lastIndex + 1)
+      })
+      expect(read).toEqual([{ firstIndex: 84, lastIndex: 83 }])
+      rmSync(join(root, 'log'), { recursive: true })
+      rmSync(join(root, 'killed'), { recursive: true })
+      const reset = await compare({ format }, async wal => {
+        await writeAllKinds(wal)
+        await wal.reset(500)
+        await wal.append('a new start')
+      })
+      expect(reset.at(-1)).toEqual({ firstIndex: 500, lastIndex: 500 })
+    })
+
+    it('a log whose last write was torn, before and after its recovery, crash upon crash', async () => {
+      let directory = join(root, 'log')
+      for (let crash = 1; crash <= 4; crash++) {
+        const wal = await openWal(directory, { format, sync: 'never' })
+        for (let i = 0; i < 3; i++) await wal.append(`before crash ${crash}: ${i}`)
+        const killed = copyOf(directory, `killed-${crash}`)
+        await wal.close()
+        const newest = segmentsOf(killed).at(-1)!
+        if (crash % 2 === 0) appendFileSync(newest, 'torn bytes that no commit explains')
+        else writeFileSync(newest, readFileSync(newest).subarray(0, -9))
+        const read = await readInPython(killed)
+        expect(read).toEqual(await readHere(killed))
+        expect(read).toEqual(await readInPython(killed))
+        directory = killed
+      }
+      expect((await readInPython(directory)).length).toBeGreaterThan(8)
+    })
   })
 
-  it('a log that was emptied, and one that was reset', async () => {
-    const read = await compare({}, async wal => {
-      await writeAllKinds(wal)
-      await wal.truncateBefore(wal.lastIndex + 1)
-    })
-    expect(read).toEqual([{ firstIndex: 84, lastIndex: 83 }])
-    rmSync(join(root, 'log'), { recursive: true })
-    rmSync(join(root, 'killed'), { recursive: true })
-    const reset = await compare({}, async wal => {
-      await writeAllKinds(wal)
-      await wal.reset(500)
-      await wal.append('a new start')
-    })
-    expect(reset.at(-1)).toEqual({ firstIndex: 500, lastIndex: 500 })
-  })
-
-  it('a log whose last write was torn, before and after its recovery, crash upon crash', async () => {
-    let directory = join(root, 'log')
-    for (let crash = 1; crash <= 4; crash++) {
-      const wal = await openWal(directory, { sync: 'never' })
-      for (let i = 0; i < 3; i++) await wal.append(`before crash ${crash}: ${i}`)
-      const killed = copyOf(directory, `killed-${crash}`)
-      await wal.close()
-      const newest = segmentsOf(killed).at(-1)!
-      if (crash % 2 === 0) appendFileSync(newest, 'torn bytes that no commit explains')
-      else writeFileSync(newest, readFileSync(newest).subarray(0, -9))
-      const read = await readInPython(killed)
-      expect(read).toEqual(await readHere(killed))
-      expect(read).toEqual(await readInPython(killed))
-      directory = killed
+  describe.each(formats)('refuses what the library refuses, format %s', format => {
+    const flip = (path: string, offset: number) => {
+      const bytes = readFileSync(path)
+      bytes[offset]! ^= 1
+      writeFileSync(path, bytes)
     }
-    expect((await readInPython(directory)).length).toBeGreaterThan(8)
-  })
-})
+    /** In the first entry of the segment. */
+    const flipEntry = (path: string) =>
+      flip(path, format === 'binary' ? 4096 + 48 + 40 : readFileSync(path).indexOf('"checksum"') + 15)
 
-describe.runIf(hasPython)('that reader refuses what the library refuses', () => {
-  const flip = (path: string, offset: number) => {
-    const bytes = readFileSync(path)
-    bytes[offset]! ^= 1
-    writeFileSync(path, bytes)
-  }
-
-  it.each<[string, (directory: string) => void]>([
-    ['a segment that is missing', directory => rmSync(segmentsOf(directory)[1]!)],
-    ['the newest segment missing', directory => rmSync(segmentsOf(directory).at(-1)!)],
-    ['a rotten header', directory => flip(segmentsOf(directory)[1]!, 50)],
-    ['a rotten entry in a sealed segment', directory => flip(segmentsOf(directory)[0]!, 4096 + 48 + 40)],
-    ['a rotten entry that was proven durable', directory => flip(segmentsOf(directory).at(-1)!, 4096 + 48 + 40)],
-    [
-      'a manifest without a valid slot',
-      directory => {
-        flip(join(directory, 'manifest'), 60)
-        flip(join(directory, 'manifest'), 4096 + 60)
-      },
-    ],
-    [
-      'a segment under another name',
-      directory => cpSync(segmentsOf(directory)[0]!, join(directory, `${'9'.repeat(16)}-${'9'.repeat(16)}.wal`)),
-    ],
-  ])('%s', async (_, damage) => {
-    const directory = join(root, 'log')
-    await using wal = await openWal(directory, { rotation: { maxEntries: 10 } })
-    await writeAllKinds(wal)
-    // Commits of their own, so that each proves that the ones before it were synced.
-    for (let i = 0; i < 5; i++) await wal.append(`one by one: ${i}`)
-    const damaged = copyOf(directory, 'damaged')
-    damage(damaged)
-    await expect(readInPython(damaged)).rejects.toThrow(/damaged: /)
-    await expect(readHere(damaged)).rejects.toMatchObject({ code: 'WAL_CORRUPT' })
+    it.each<[string, (directory: string) => void]>([
+      ['a segment that is missing', directory => rmSync(segmentsOf(directory)[1]!)],
+      ['the newest segment missing', directory => rmSync(segmentsOf(directory).at(-1)!)],
+      ['a rotten header', directory => flip(segmentsOf(directory)[1]!, 50)],
+      ['a rotten entry in a sealed segment', directory => flipEntry(segmentsOf(directory)[0]!)],
+      ['a rotten entry that was proven durable', directory => flipEntry(segmentsOf(directory).at(-1)!)],
+      [
+        'a manifest without a valid slot',
+        directory => {
+          flip(join(directory, 'manifest'), 60)
+          flip(join(directory, 'manifest'), 4096 + 60)
+        },
+      ],
+      [
+        'a segment under another name',
+        directory => cpSync(segmentsOf(directory)[0]!, join(directory, `${'9'.repeat(16)}-${'9'.repeat(16)}.wal`)),
+      ],
+    ])('%s', async (_, damage) => {
+      const directory = join(root, 'log')
+      await using wal = await openWal(directory, { format, rotation: { maxEntries: 10 } })
+      await writeAllKinds(wal)
+      // Commits of their own, so that each proves that the ones before it were synced.
+      for (let i = 0; i < 5; i++) await wal.append(`one by one: ${i}`)
+      const damaged = copyOf(directory, 'damaged')
+      damage(damaged)
+      await expect(readInPython(damaged)).rejects.toThrow(/damaged: /)
+      await expect(readHere(damaged)).rejects.toMatchObject({ code: 'WAL_CORRUPT' })
+    })
   })
 })
