@@ -18,13 +18,21 @@ describe('a writer killed with SIGKILL', () => {
     expect(await runNode(compiler, { cwd: projectRoot, timeoutMs: 50_000 })).toEqual({ ended: 0, output: '' })
   })
 
-  it('loses nothing it was told is stored, and leaves nothing it did not write, in 50 rounds', async () => {
-    const program = fromRoot('build/kill9/main.js')
-    const { ended, output } = await runNode([program, '--rounds', '50'], { cwd: projectRoot, timeoutMs: 170_000 })
-    expect(ended, output).toBe(0)
-    expect(output).toMatch(/50 rounds .* [1-9][\d,]* entries acknowledged, 0 lost, 0 invented/)
-    console.log(output.trim())
-  }, 180_000)
+  it.each([
+    [50, 'binary'],
+    [10, 'ndjson'],
+  ])(
+    'loses nothing it was told is stored, and leaves nothing it did not write, in %i rounds, format %s',
+    async (rounds, format) => {
+      const program = fromRoot('build/kill9/main.js')
+      const args = [program, '--rounds', `${rounds}`, '--format', format]
+      const { ended, output } = await runNode(args, { cwd: projectRoot, timeoutMs: 170_000 })
+      expect(ended, output).toBe(0)
+      expect(output).toMatch(/rounds .* [1-9][\d,]* entries acknowledged, 0 lost, 0 invented/)
+      console.log(output.trim())
+    },
+    180_000,
+  )
 })
 
 /** What a writer notes that has written the entries 1 to 5 in round 1 and been told of all of them. */

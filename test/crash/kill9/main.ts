@@ -17,12 +17,14 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '50' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    format: { type: 'string', default: 'binary' },
     keep: { type: 'boolean', default: false },
   },
 })
 const roundsWanted = Number(values.rounds)
 const seed = Number(values.seed)
 if (!Number.isSafeInteger(roundsWanted) || roundsWanted < 1) throw new TypeError('--rounds takes a number from 1 on')
+if (values.format !== 'binary' && values.format !== 'ndjson') throw new TypeError('--format takes binary or ndjson')
 if (!Number.isSafeInteger(seed)) throw new TypeError('--seed takes an integer')
 
 const random = randomFrom(seed, 0)
@@ -37,7 +39,7 @@ type Stage = 'starting' | 'opening' | 'open' | 'done'
 /** Lets a writer come to the given stage and a random moment further, kills it, and tells where it was by then. */
 async function writeAndKill(round: number, stage: Stage, delayMs: number): Promise<Stage> {
   const program = fileURLToPath(new URL('writer.js', import.meta.url))
-  const writer = spawn(process.execPath, [program, directory, ledger, `${seed}`, `${round}`], {
+  const writer = spawn(process.execPath, [program, directory, ledger, values.format, `${seed}`, `${round}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let reached: Stage = 'starting'
@@ -76,7 +78,7 @@ function summary(): string {
   const kills = `${writing} while writing, ${opening} while opening, ${idle} when idle`
   const number = (value: number) => value.toLocaleString('en-US')
   return (
-    `kill -9: ${roundsWanted} rounds (seed ${seed}): ${kills}; ${recoveries} recoveries checked; ` +
+    `kill -9: ${roundsWanted} rounds (${values.format}, seed ${seed}): ${kills}; ${recoveries} recoveries checked; ` +
     `${number(acknowledged)} entries acknowledged, 0 lost, 0 invented; ${number(compared)} comparisons`
   )
 }

@@ -1,4 +1,5 @@
-// The process that is killed: `node writer.js <directory> <ledger> <seed> <round>` opens the log and writes until it dies.
+// The process that is killed: `node writer.js <directory> <ledger> <format> <seed> <round>` opens the log and writes until it
+// dies.
 import { writeSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -7,7 +8,7 @@ import { Ledger } from './ledger.js'
 import { payloadOf } from './payload.js'
 import { randomFrom } from './random.js'
 
-const [directory = '', ledgerPath = '', ...numbers] = process.argv.slice(2)
+const [directory = '', ledgerPath = '', format, ...numbers] = process.argv.slice(2)
 const [seed = 0, round = 0] = numbers.map(Number)
 const random = randomFrom(seed, round)
 const upTo = (limit: number) => 1 + Math.floor(random() * limit)
@@ -88,7 +89,12 @@ const write = oneOf(Object.values(ways))
 const cuts = random() < 0.2
 
 writeSync(1, 'opening\n')
-const wal = await openWal(directory, { sync, segmentMaxBytes: oneOf([4_096, 20_000, 100_000]) })
+const wal = await openWal(directory, {
+  format: format as NonNullable<WalOptions['format']>,
+  sync,
+  segmentMaxBytes: oneOf([4_096, 20_000, 100_000]),
+  io: oneOf(['auto', 'buffered']),
+})
 ledger.note('opened', wal.lastIndex)
 writeSync(1, 'open\n')
 const limit = wal.lastIndex + MOST_ENTRIES
