@@ -71,6 +71,8 @@ export interface CursorOptions<T> {
   copy?: boolean
   /** Entries it refuses are left out of the chunks, whose range still covers them. What it throws fails the cursor. */
   filter?: (entry: Entry<T>) => boolean
+  /** True: goes on behind entries that a repair declared lost, instead of failing with WAL_CORRUPT. */
+  skipGaps?: boolean
   onCaughtUp?: (index: number) => void
   onFellBehind?: (index: number) => void
   /**

@@ -191,6 +191,11 @@ export interface ReadOptions<T = unknown> {
   copy?: boolean
   /** Entries it refuses are left out. What it throws fails the cursor. */
   filter?: (entry: Entry<T>) => boolean
+  /**
+   * True: entries that `repairWal` had to declare lost are left out. Default false: reaching them fails the cursor with WAL_CORRUPT,
+   * kind 'gap', and their range.
+   */
+  skipGaps?: boolean
 }
 /** Options of a cursor that goes on with what is committed later. */
 export interface TailOptions<T = unknown> extends ReadOptions<T> {

@@ -9,12 +9,11 @@ import { nodeFileSystem } from './file-system/node.js'
 import { readFully } from './file-system/transfer.js'
 import type { FileSystem } from './file-system/types.js'
 import { createFormat } from './segments/create-format.js'
-import { type Lineage, traceLineage } from './segments/lineage.js'
+import { type Examined, examineLog } from './segments/examine.js'
 import { readCatalog, readMark } from './segments/load.js'
 import { LOCK_NAME } from './segments/name.js'
 import { type Survey, surveyLog } from './segments/survey.js'
-import { targetsOf } from './segments/targets.js'
-import { isOk, type Verified, verifyTargets } from './segments/verification.js'
+import { isOk } from './segments/verification.js'
 import type { Finding, VerifyOptions, VerifyReport } from './types.js'
 
 /** What `verifyWal` takes beside the options it shares with `wal.verify`. */
@@ -58,37 +57,14 @@ const ATTEMPTS = 5
 export async function verifyWith(directory: string, parts: VerifyParts): Promise<VerifyReport> {
   const { fs, clock } = parts
   const startedAt = clock.monotonic()
-  let examined = await examine(directory, parts)
+  let examined = await examineLog(fs, directory, parts.options)
   for (let attempt = 1; attempt < ATTEMPTS && examined.report.findings.length > 0; attempt++) {
     const again = await surveyLog(fs, directory, createFormat)
     if (isSameHistory(examined.survey, again)) break
-    examined = await examine(directory, parts)
+    examined = await examineLog(fs, directory, parts.options)
   }
   const findings = await withoutUnderWay(directory, examined, parts)
   return { ...examined.report, ok: isOk(findings), findings, durationMs: clock.monotonic() - startedAt }
-}
-
-export interface Examined {
-  survey: Survey
-  lineage: Lineage
-  report: Verified['report']
-  verdicts: Verified['verdicts']
-}
-
-/** Surveys, links and reads a log once. */
-export async function examine(directory: string, { fs, options }: VerifyParts): Promise<Examined> {
-  const survey = await surveyLog(fs, directory, createFormat)
-  const lineage = traceLineage(survey)
-  const { report, verdicts } = await verifyTargets({
-    fs,
-    format: survey.format,
-    targets: targetsOf(survey, lineage),
-    options,
-    check: () => undefined,
-    hasLeft: () => false,
-  })
-  const findings = [...survey.findings, ...lineage.findings, ...report.findings]
-  return { survey, lineage, report: { ...report, findings, ok: isOk(findings) }, verdicts }
 }
 
 /** Whether nobody cut, emptied or shortened the log between two looks at it. */

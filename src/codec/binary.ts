@@ -150,12 +150,27 @@ export class BinaryFormat implements Format {
     if (words[word] !== COMMIT_MAGIC || position + COMMIT_HEADER_BYTES > window.length) return undefined
     const seed = indexSeed(window.start + position, binding)
     if (crc32(bytes, position + 8, position + COMMIT_HEADER_BYTES, seed) !== words[word + 1]! >>> 0) return undefined
-    return { firstIndex: readU64(words, word + 6), count: words[word + 3]! >>> 0, provenEnd: readU64(words, word + 8) }
+    return {
+      offset: window.start + position,
+      firstIndex: readU64(words, word + 6),
+      count: words[word + 3]! >>> 0,
+      provenEnd: readU64(words, word + 8),
+    }
   }
 
   readEntry(window: Window, position: number, index: number): Entry<Buffer> | undefined {
     const size = this.#checkEntry(window, position, window.length, index)
     return size > 0 ? entryAt(window, position, index) : undefined
+  }
+
+  entrySpan({ words, length }: Window, position: number): number | undefined {
+    if (position + ENTRY_HEADER_BYTES > length) return undefined
+    const word = position >> 2
+    const flags = words[word + 2]!
+    const bytes = words[word + 1]! >>> 0
+    if (words[word + 3] !== 0 || (flags & UNKNOWN_INCOMPATIBLE_FLAGS) !== 0) return undefined
+    if (words[word] === 0 && bytes === 0 && flags === 0) return undefined
+    return align8(ENTRY_HEADER_BYTES + ((flags & FLAG_IN_TRANSACTION) === 0 ? 0 : TRANSACTION_ID_BYTES) + bytes)
   }
 
   eachStamp(window: Window, found: EntryPositions, visit: (timestamp: number, term: number) => void): void {

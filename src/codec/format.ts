@@ -34,6 +34,11 @@ export interface Format {
   probeCommit(window: Window, position: number, binding: number): CommitProbe | undefined
   /** Checks one entry alone, as `get` reads it; undefined when it is not whole or not that entry. */
   readEntry(window: Window, position: number, index: number): Entry<Buffer> | undefined
+  /**
+   * Bytes of the entry whose beginning may stand at `position` (more than the window has: look again with so many); undefined when
+   * nothing there looks like one. For searching entries in damaged content: whether it is one only `readEntry` knows.
+   */
+  entrySpan(window: Window, position: number): number | undefined
   /** Calls back with timestamp and term of every entry found. */
   eachStamp(window: Window, found: EntryPositions, visit: (timestamp: number, term: number) => void): void
   /** Builds the entries [from, to) of a scanned window, the first of which has `firstIndex`; their data are views of it. */
@@ -85,6 +90,8 @@ export interface SealedCommit {
 }
 
 export interface CommitProbe {
+  /** Byte offset of the commit in its segment. */
+  offset: number
   firstIndex: number
   count: number
   provenEnd: number

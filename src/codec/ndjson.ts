@@ -48,6 +48,7 @@ const ENTRY =
 const ENTRY_PREFIX_MAX_BYTES = 256
 const COMMIT =
   /^,"commit":\{"first":(\d+),"count":(\d+),"bytes":(\d+),"provenEnd":(\d+),"previous":(\d+),"crc":(\d+),"seal":(\d+)\}\}$/
+const ENTRY_START = Buffer.from('{"index":')
 const COMMIT_START = Buffer.from(',"commit":{"first":')
 const COMMIT_MAX_BYTES = 256
 const NEWLINE = 10
@@ -170,12 +171,24 @@ export class NdjsonFormat implements Format {
     const end = bytes.indexOf(NEWLINE, position)
     const seal = end < 0 || end > window.length ? undefined : parseSeal(window, position, end)
     if (seal === undefined || !isSealed(window, seal, binding)) return undefined
-    return { firstIndex: seal.first, count: seal.count, provenEnd: seal.provenEnd }
+    return {
+      offset: window.start + seal.position - seal.bytes,
+      firstIndex: seal.first,
+      count: seal.count,
+      provenEnd: seal.provenEnd,
+    }
   }
 
   readEntry(window: Window, position: number, index: number): Entry<Buffer> | undefined {
     const line = parseLine(window, position, window.length)
     return line !== undefined && line.fields.index === index ? this.#entryOf(window, line) : undefined
+  }
+
+  entrySpan({ bytes, length }: Window, position: number): number | undefined {
+    if (bytes[position] !== ENTRY_START[0] || (position > 0 && bytes[position - 1] !== NEWLINE)) return undefined
+    if (!bytes.subarray(position, position + ENTRY_START.length).equals(ENTRY_START)) return undefined
+    const end = bytes.indexOf(NEWLINE, position)
+    return end < 0 || end >= length ? 2 * (length - position) + ENTRY_PREFIX_MAX_BYTES : end + 1 - position
   }
 
   eachStamp(window: Window, found: EntryPositions, visit: (timestamp: number, term: number) => void): void {

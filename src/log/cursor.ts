@@ -2,7 +2,7 @@ import { ENDS_BATCH, EntryPositions, POSITION_MASK, rewindToBatch, type ScanStat
 import type { CursorOptions, LogCursor } from '../contract.js'
 import { WalError } from '../errors.js'
 import { ScanFailure } from '../segments/scan.js'
-import type { Segment } from '../segments/segment.js'
+import { findGap, type Segment } from '../segments/segment.js'
 import { WINDOW_BYTES } from '../segments/window.js'
 import type { Chunk, Entry } from '../types.js'
 import { type ReadSide, truncatedBefore } from './read-side.js'
@@ -238,6 +238,7 @@ export class FileCursor<T> implements LogCursor<T> {
   async #load(): Promise<void> {
     if (this.#takeRecent()) return
     if (this.#caughtUp) this.#fallBehind()
+    if (this.#options.skipGaps && this.#skipGap()) return
     const segment = this.#side.segmentOf(this.#next)
     const cuts = this.#cuts
     try {
@@ -247,6 +248,12 @@ export class FileCursor<T> implements LogCursor<T> {
       if (cuts !== this.#cuts) return
       throw this.#side.explain(error, segment, this.#next)
     }
+  }
+
+  #skipGap(): boolean {
+    const gap = findGap(this.#side.state.segments, this.#next)
+    if (gap !== undefined) this.#next = gap.lastIndex + 1
+    return gap !== undefined
   }
 
   #takeRecent(): boolean {

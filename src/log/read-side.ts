@@ -6,7 +6,7 @@ import { ioError } from '../file-system/io-error.js'
 import { readFully } from '../file-system/transfer.js'
 import type { FileSystem } from '../file-system/types.js'
 import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
-import { findSegment, type Segment } from '../segments/segment.js'
+import { findGap, findSegment, type Segment } from '../segments/segment.js'
 import { drive, driveSync, readSyncFully, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
 import type { Entry } from '../types.js'
 import type { PendingCommit } from './pending-commit.js'
@@ -147,8 +147,13 @@ export class ReadSide {
 
   segmentOf(index: number): Segment {
     const segment = findSegment(this.state.segments, index)
-    if (segment === undefined) throw new Error(`No segment holds entry ${index}, which is within the log's range`)
-    return segment
+    if (segment !== undefined) return segment
+    const gap = findGap(this.state.segments, index)
+    if (gap === undefined) throw new Error(`No segment holds entry ${index}, which is within the log's range`)
+    const { firstIndex, lastIndex } = gap
+    const message = `Entries ${firstIndex} to ${lastIndex} were lost, and a repair left them out. Go on from ${lastIndex + 1}, or read with skipGaps.`
+    const details = { kind: 'gap', segment: gap.segment.path, index, firstIndex, lastIndex } as const
+    throw new WalError('WAL_CORRUPT', message, details)
   }
 
   /** A walk that begins at the commit which holds `index`. */

@@ -34,8 +34,17 @@ export interface Audit {
   minTimestamp: number
   maxTimestamp: number
   damages: Damage[]
+  /** Whole commits, one right behind the other: what lies between damages. */
+  stretches: Stretch[]
   /** Damages beyond the first MAX_DAMAGES. */
   damagesLeftOut: number
+}
+
+export interface Stretch {
+  offset: number
+  end: number
+  firstIndex: number
+  lastIndex: number
 }
 
 export interface AuditRange {
@@ -55,9 +64,9 @@ export function* auditContent(format: Format, header: SegmentHeader, range: Audi
   state.previousCrc = header.predecessor?.commitCrc ?? 0
   let searchFrom = contentStart
   for (;;) {
-    const { index } = state
+    const { offset, index } = state
     const stop = yield* walkWholeCommits(format, state, audit)
-    noteWhole(audit, state, index)
+    noteWhole(audit, state, { offset, index })
     if (stop.kind === 'end') return audit
     const next = yield* findCommit(format, state, Math.max(searchFrom, state.wholeEnd), audit)
     const end = next?.offset ?? (yield* lastNonZero(state.wholeEnd, limit))
@@ -80,6 +89,7 @@ function emptyAudit(header: SegmentHeader, contentStart: number): Audit {
     minTimestamp: Infinity,
     maxTimestamp: -Infinity,
     damages: [],
+    stretches: [],
     damagesLeftOut: 0,
   }
 }
@@ -115,10 +125,12 @@ function* walkWholeCommits(format: Format, state: ScanState, audit: Audit): Walk
   }
 }
 
-function noteWhole(audit: Audit, state: ScanState, fromIndex: number): void {
+function noteWhole(audit: Audit, state: ScanState, from: { offset: number; index: number }): void {
   audit.provenEnd = Math.max(audit.provenEnd, state.provenEnd)
   if (state.lastCommitOffset === 0) return
-  audit.entries += state.wholeIndex - fromIndex
+  audit.entries += state.wholeIndex - from.index
+  const { wholeEnd: end, wholeIndex } = state
+  audit.stretches.push({ offset: from.offset, end, firstIndex: from.index, lastIndex: wholeIndex - 1 })
   audit.endOffset = state.wholeEnd
   audit.lastIndex = state.wholeIndex - 1
   audit.commitCrc = state.previousCrc
@@ -167,10 +179,11 @@ function* findCommit(
       const probe = format.probeCommit(window, position, state.binding)
       if (probe === undefined) continue
       const { firstIndex, count, provenEnd } = probe
+      if (probe.offset < from) continue
       if (Number.isSafeInteger(provenEnd)) audit.provenEnd = Math.max(audit.provenEnd, provenEnd)
       if (!Number.isSafeInteger(firstIndex) || firstIndex < state.wholeIndex) continue
       audit.lastIndexSeen = Math.max(audit.lastIndexSeen, firstIndex + count - 1)
-      return { offset: offset + position, firstIndex }
+      return { offset: probe.offset, firstIndex }
     }
   }
   return undefined

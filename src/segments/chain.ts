@@ -42,7 +42,7 @@ export function buildChain(files: readonly SegmentFile[], manifest: Manifest): C
       firstIndex = firstIndexAtBeginning(at, manifest)
       break
     }
-    if (at.firstIndex <= firstIndex) break
+    if (lowestIndexOf(at) <= firstIndex) break
     linked.unshift(predecessorOf(at, byId, firstIndex))
   }
   return { linked, firstIndex, ...sortUnlinked(files, linked) }
@@ -76,7 +76,7 @@ function predecessorOf(at: SegmentFile, byId: Map<number, SegmentFile>, firstInd
     throw missing(`segment ${link.id}, the predecessor of ${at.path}`, at.path, details)
   }
   const range = { firstIndex: found.firstIndex, lastIndex: link.lastIndex, segment: found.path }
-  if (link.lastIndex + 1 !== at.firstIndex || found.firstIndex > at.firstIndex) {
+  if (link.lastIndex + 1 !== lowestIndexOf(at) || found.firstIndex > at.firstIndex) {
     throw new WalError('WAL_CORRUPT', `${at.path} does not continue ${found.path}: their indexes do not meet.`, {
       kind: 'missing',
       ...range,
@@ -106,13 +106,18 @@ function firstIndexAtBeginning(first: SegmentFile, manifest: Manifest): number {
   const known = manifest.epochs.at(-1)!
   const { epoch } = first.header
   if (epoch.counter > known.counter && epoch.startIndex === first.firstIndex) return first.firstIndex
-  if (first.firstIndex > manifest.firstIndex) {
+  if (lowestIndexOf(first) > manifest.firstIndex) {
     throw missing(`the segments from index ${manifest.firstIndex}`, first.path, {
       firstIndex: manifest.firstIndex,
       lastIndex: first.firstIndex - 1,
     })
   }
   return manifest.firstIndex
+}
+
+/** First index a segment answers for: entries that a repair declared lost in its header are not missing. */
+export function lowestIndexOf({ header }: Pick<SegmentFile, 'header'>): number {
+  return header.gap?.firstIndex ?? header.firstIndex
 }
 
 function sortUnlinked(files: readonly SegmentFile[], linked: readonly SegmentFile[]): Pick<Chain, 'below' | 'dead'> {

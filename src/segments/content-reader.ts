@@ -25,8 +25,11 @@ export class ContentReader {
     this.#onRead = onRead
   }
 
-  /** Drives a walk over the file at `path`. Errors are those of the file system. */
-  async drive<Result>(path: string, walk: Walk<Result>): Promise<Result> {
+  /**
+   * Drives a walk over the file at `path`. Errors are those of the file system. `between` is awaited after each step, while the
+   * window that the walk was given is still good.
+   */
+  async drive<Result>(path: string, walk: Walk<Result>, between?: () => Promise<void>): Promise<Result> {
     let source = await this.#open(path)
     try {
       let step = walk.next()
@@ -41,6 +44,7 @@ export class ContentReader {
         this.bytesRead += window.length
         this.#onRead?.(window)
         step = walk.next(window)
+        await between?.()
       }
       return step.value
     } finally {

@@ -1,6 +1,6 @@
 import type { SegmentHeader } from '../codec/format.js'
 import type { Finding } from '../types.js'
-import type { SegmentFile } from './chain.js'
+import { lowestIndexOf, type SegmentFile } from './chain.js'
 import type { Survey } from './survey.js'
 
 /** The segments that make up a damaged log, as far as the links between them can be followed. */
@@ -75,13 +75,13 @@ function nextBelow(at: SegmentFile, own: SegmentFile[], lineage: Lineage, knownE
   if (header.predecessor === undefined) {
     const resets = header.epoch.counter > knownEpoch && header.epoch.startIndex === header.firstIndex
     if (resets) lineage.firstIndex = header.firstIndex
-    else if (firstIndex > 0 && header.firstIndex > firstIndex) {
+    else if (firstIndex > 0 && lowestIndexOf(at) > firstIndex) {
       const message = `The segments with the entries ${firstIndex} to ${header.firstIndex - 1}, before ${path}, are missing.`
       findings.push({ kind: 'missing', segment: path, firstIndex, lastIndex: header.firstIndex - 1, message })
     }
     return undefined
   }
-  if (header.firstIndex <= firstIndex) return undefined
+  if (lowestIndexOf(at) <= firstIndex) return undefined
   const { id, lastIndex } = header.predecessor
   const found = own.find(file => file.id === id)
   if (found !== undefined && found.firstIndex <= header.firstIndex) {
@@ -98,11 +98,17 @@ function nextBelow(at: SegmentFile, own: SegmentFile[], lineage: Lineage, knownE
 }
 
 function noteBreak(found: SegmentFile, at: SegmentFile, findings: Finding[]): void {
-  const { epoch, gap, predecessor } = at.header
-  const last = gap === undefined ? predecessor!.lastIndex : gap.lastIndex
-  if (last + 1 !== at.firstIndex) {
+  const { epoch, predecessor } = at.header
+  const { lastIndex } = predecessor!
+  if (lastIndex + 1 !== lowestIndexOf(at)) {
     const message = `${at.path} does not continue ${found.path}: their indexes do not meet.`
-    findings.push({ kind: 'missing', segment: at.path, firstIndex: last + 1, lastIndex: at.firstIndex - 1, message })
+    findings.push({
+      kind: 'missing',
+      segment: at.path,
+      firstIndex: lastIndex + 1,
+      lastIndex: at.firstIndex - 1,
+      message,
+    })
   }
   const older = found.header.epoch
   if (older.counter > epoch.counter || (older.counter === epoch.counter && older.id !== epoch.id)) {

@@ -9,7 +9,7 @@ import type { MarkWriter } from './mark-writer.js'
 import { indexName } from './name.js'
 import { publishSegment } from './publish.js'
 import { walkToIndex } from './scan.js'
-import { emptyEnd, findSegment, Segment, type SegmentEnd } from './segment.js'
+import { emptyEnd, findGap, findSegment, Segment, type SegmentEnd } from './segment.js'
 import { type Io, SegmentWriter } from './segment-writer.js'
 import { freeze, type StoreSnapshot } from './snapshot.js'
 import { drive } from './window.js'
@@ -200,7 +200,7 @@ export class SegmentStore {
     await this.sync()
     const holder = index < this.firstIndex ? undefined : findSegment(this.#segments, index)
     const common = { firstIndex: index + 1, epoch: this.#nextEpoch(index + 1), now: this.#parts.clock.now() }
-    if (holder === undefined) return this.#succeed({ ...common, after: 'nothing' }, [], this.firstIndex)
+    if (holder === undefined) return this.#truncateBetween(index, common)
     const end = await this.#endAt(holder, index)
     const cut = new Segment(holder.header, holder.path, holder.contentStart, end, true)
     cut.sealedAt = common.now
@@ -214,6 +214,16 @@ export class SegmentStore {
    */
   async leaveBackup(): Promise<void> {
     await this.truncateAfter(this.active.lastIndex)
+  }
+
+  /** Ends the log at an index that no segment holds: before all of them, or among entries that a repair declared lost. */
+  #truncateBetween(index: number, common: Omit<Successor, 'after'>): Promise<Segment[]> {
+    const { firstIndex } = this
+    const gap = index < firstIndex ? undefined : findGap(this.#segments, index)
+    const kept = this.#segments.filter(segment => gap !== undefined && segment.lastIndex < index)
+    const after = kept.at(-1) ?? 'nothing'
+    const left = gap && { firstIndex: gap.firstIndex, lastIndex: index }
+    return this.#succeed({ ...common, after, gap: left }, kept, firstIndex)
   }
 
   /** Empties the log; its next index is `nextIndex`. Returns the segments that went. */
@@ -269,7 +279,7 @@ export class SegmentStore {
     await this.#saveManifest({ newestId: this.active.id, floor: this.#floor(), ...patch }, patch.epochs !== undefined)
   }
 
-  #headerFor({ firstIndex, epoch, now, after }: Successor): SegmentHeader {
+  #headerFor({ firstIndex, epoch, now, after, gap }: Successor): SegmentHeader {
     const { header } = this.active
     return {
       ...header,
@@ -281,7 +291,7 @@ export class SegmentStore {
       createdAt: now,
       publishedEnd: 0,
       publishedLastIndex: 0,
-      gap: undefined,
+      gap,
       begins: after === 'nothing',
       predecessor: after === 'nothing' ? undefined : predecessorOf(after, now),
     }
@@ -330,6 +340,8 @@ interface Successor {
   epoch: Epoch
   now: number
   after: Segment | 'nothing'
+  /** Entries before it that a repair declared lost. */
+  gap?: SegmentHeader['gap']
 }
 
 /** What a successor says about the segment it ends. */

@@ -89,6 +89,17 @@ export function emptyEnd(header: SegmentHeader, contentStart: number): SegmentEn
   }
 }
 
+/** The range of entries that a repair declared lost and `index` lies in; undefined when it is in none. */
+export function findGap(segments: readonly Segment[], index: number): (IndexGap & { segment: Segment }) | undefined {
+  for (const segment of segments) {
+    const { gap } = segment.header
+    if (gap !== undefined && gap.firstIndex <= index && index <= gap.lastIndex) return { ...gap, segment }
+  }
+  return undefined
+}
+
+type IndexGap = NonNullable<SegmentHeader['gap']>
+
 /** Finds the segment that holds `index` in a list ordered by index; undefined when none does. */
 export function findSegment(segments: readonly Segment[], index: number): Segment | undefined {
   let low = 0

@@ -22,7 +22,17 @@ export interface Survey {
   format: Format
   /** Segments whose header is readable, by id. */
   files: SegmentFile[]
+  /** Files under the name of a segment whose header is not readable. */
+  headerless: Headerless[]
   findings: Finding[]
+}
+
+export interface Headerless {
+  path: string
+  /** What its name says. */
+  id: number
+  firstIndex: number
+  fileBytes: number
 }
 
 export type CreateFormat = (name: FormatName, logId: string) => Format
@@ -41,10 +51,36 @@ export async function surveyLog(fs: FileSystem, directory: string, createFormat:
     const message = `${directory}/${MANIFEST_NAME} is not there, so the log's extent is known from the segments only.`
     findings.push({ kind: 'manifest', message })
   }
-  const files = await readHeaders(fs, directory, createFormat(stored?.format ?? 'binary', ''), catalog, findings)
+  const headers = await readAllHeaders(fs, directory, { createFormat, catalog, stored })
+  findings.push(...headers.findings)
+  const { files, headerless } = headers
   const manifest = stored ?? rebuildManifest(files)
   const format = createFormat(manifest.format, manifest.logId)
-  return { directory, catalog, manifest, isManifestRebuilt: stored === undefined, mark, format, files, findings }
+  return {
+    directory,
+    catalog,
+    manifest,
+    isManifestRebuilt: stored === undefined,
+    mark,
+    format,
+    files,
+    headerless,
+    findings,
+  }
+}
+
+type Headers = Pick<Survey, 'files' | 'headerless' | 'findings'>
+
+/** Without a manifest the format is the one in which more headers make sense. */
+async function readAllHeaders(
+  fs: FileSystem,
+  directory: string,
+  { createFormat, catalog, stored }: { createFormat: CreateFormat; catalog: Catalog; stored: Manifest | undefined },
+): Promise<Headers> {
+  const names: FormatName[] = stored === undefined ? ['binary', 'ndjson'] : [stored.format]
+  const tried: Headers[] = []
+  for (const name of names) tried.push(await readHeaders(fs, directory, createFormat(name, ''), catalog))
+  return tried.reduce((best, other) => (other.files.length > best.files.length ? other : best))
 }
 
 function noLog(directory: string): WalError {
@@ -82,24 +118,22 @@ async function readStoredManifest(
   return manifest
 }
 
-async function readHeaders(
-  fs: FileSystem,
-  directory: string,
-  format: Format,
-  catalog: Catalog,
-  findings: Finding[],
-): Promise<SegmentFile[]> {
-  const files: SegmentFile[] = []
+async function readHeaders(fs: FileSystem, directory: string, format: Format, catalog: Catalog): Promise<Headers> {
+  const headers: Headers = { files: [], headerless: [], findings: [] }
   for (const { name, id, firstIndex } of catalog.segments) {
     const path = `${directory}/${name}`
     try {
-      files.push({ id, firstIndex, ...(await readSegmentFile(fs, path, format)) })
+      headers.files.push({ id, firstIndex, ...(await readSegmentFile(fs, path, format)) })
     } catch (error) {
       // One that went between being listed and being read is missed by the links if it was part of the log.
-      if (!isMissing(error)) findings.push(unreadable(path, firstIndex, error))
+      if (isMissing(error)) continue
+      const finding = unreadable(path, firstIndex, error)
+      headers.findings.push(finding)
+      const size = (await fs.stat(path))?.size ?? 0
+      if (finding.kind === 'corrupt') headers.headerless.push({ path, id, firstIndex, fileBytes: size })
     }
   }
-  return files
+  return headers
 }
 
 /** The finding for a segment whose header could not be read; what is no damage is thrown. */

@@ -1,15 +1,15 @@
 import type { Epoch, Format, SegmentHeader } from '../codec/format.js'
-import { FLAG_ENDS_BATCH, FLAG_IN_TRANSACTION } from '../codec/format.js'
 import type { Manifest } from '../codec/manifest.js'
-import { allocateMemory, ENDS_BATCH, EntryPositions, POSITION_MASK, startScan } from '../codec/memory.js'
+import { ENDS_BATCH, EntryPositions, POSITION_MASK, startScan } from '../codec/memory.js'
 import { WalError } from '../errors.js'
-import { readFully, writeFully } from '../file-system/transfer.js'
+import { readFully } from '../file-system/transfer.js'
 import type { File } from '../file-system/types.js'
 import { boundBy, type Claim, type SegmentFile } from './chain.js'
 import { decideTail, type TailDecision } from './recovery.js'
 import { type ScanReport, scanSegment, walkWhole } from './scan.js'
 import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
 import { drive, readWindow, WINDOW_BYTES } from './window.js'
+import { writeCommit } from './write-commit.js'
 
 /** The newest segment as an opening finds it. */
 export interface TailContext {
@@ -225,54 +225,11 @@ export async function copyCommits(
     const stop = format.scan(window, state, found)
     if (stop.kind !== 'end')
       throw new Error(`A commit that was whole is not any more: ${newest.path} at ${commit.offset}`)
-    end = await copyCommit(format, { window, found, firstIndex: commit.firstIndex }, { ...target, binding, end })
+    const entries = format.materialize(window, found, { from: 0, to: found.count, firstIndex: commit.firstIndex })
+    const endsBatch = (slot: number) => (found.slots[slot]! & ENDS_BATCH) !== 0
+    end = await writeCommit(format, { entries, endsBatch }, { file: target.file, binding, end })
   }
   return end
-}
-
-type CopyPlace = CopyTarget & { binding: number; end: SegmentEnd }
-
-async function copyCommit(
-  format: Format,
-  from: { window: Awaited<ReturnType<typeof readWindow>>; found: EntryPositions; firstIndex: number },
-  { file, binding, end }: CopyPlace,
-): Promise<SegmentEnd> {
-  const { window, found, firstIndex } = from
-  const entries = format.materialize(window, found, { from: 0, to: found.count, firstIndex })
-  let size = format.commitPrefixBytes + format.commitSuffixBytes
-  for (const entry of entries) size += format.entryBytes(entry.data, entry.transactionId !== undefined)
-  const memory = allocateMemory(size)
-  let position = format.commitPrefixBytes
-  let { minTimestamp, maxTimestamp, lastTerm } = end
-  entries.forEach((entry, i) => {
-    const inTransaction = entry.transactionId === undefined ? 0 : FLAG_IN_TRANSACTION
-    const flags = ((found.slots[i]! & ENDS_BATCH) === 0 ? 0 : FLAG_ENDS_BATCH) | inTransaction
-    const { index, term, timestamp, transactionId } = entry
-    position = format.writeEntry(memory, position, { index, term, timestamp, flags, transactionId }, entry.data)
-    minTimestamp = Math.min(minTimestamp, timestamp)
-    maxTimestamp = Math.max(maxTimestamp, timestamp)
-    lastTerm = term
-  })
-  const seal = {
-    binding,
-    offset: end.offset,
-    firstIndex,
-    count: entries.length,
-    provenEnd: end.offset,
-    previousCrc: end.commitCrc,
-  }
-  const sealed = format.sealCommit(memory, 0, position, seal)
-  await writeFully(file, memory.bytes.subarray(0, sealed.end), end.offset)
-  const lastIndex = firstIndex + entries.length - 1
-  return {
-    offset: end.offset + sealed.end,
-    lastIndex,
-    commitCrc: sealed.crc,
-    commitOffset: end.offset,
-    minTimestamp,
-    maxTimestamp,
-    lastTerm,
-  }
 }
 
 /** The epoch an unclean opening starts. */

@@ -20,12 +20,15 @@ export interface Target {
 }
 
 export interface Verdict {
+  target: Target
   /** The segment as far as it is part of the log. */
   info: SegmentInfo
   findings: Finding[]
   /** Intact entries. */
   entries: number
   audit: Audit
+  /** Where the log ends in an unfinished write. */
+  torn: Damage | undefined
   /** Offset of an entry that a later version wrote. */
   unsupportedAt: number | undefined
 }
@@ -51,6 +54,8 @@ function* walkSegment(format: Format, { header, contentStart, limit }: Target): 
 
 function judge(target: Target, { headerIsWhole, audit }: Walked): Verdict {
   const verdict: Verdict = {
+    target,
+    torn: undefined,
     info: infoOf(target, audit, { offset: audit.endOffset, lastIndex: audit.lastIndex }),
     findings: [],
     entries: audit.entries,
@@ -101,6 +106,7 @@ function judgeOpenEnd(target: Target, verdict: Verdict): void {
     if (damage === torn) break
     findings.push(corrupt(target, damage, Math.max(lastIndex, audit.lastIndexSeen)))
   }
+  verdict.torn = torn
   if (torn !== undefined) {
     verdict.entries = torn.entriesBefore
     findings.push(tornFinding(target, torn, audit.lastIndexSeen))

@@ -15,6 +15,7 @@ const readRules = {
   chunkMaxBytes: rules.count,
   copy: rules.boolean,
   filter: rules.function,
+  skipGaps: rules.boolean,
   onCaughtUp: rules.function,
   onFellBehind: rules.function,
 }
