@@ -58,6 +58,31 @@ export interface RetentionHold {
   onHeld?(held: { heldBytes: number; maxHeldBytes: number }): void
 }
 
+/** Part of a log's history: a new one begins with every truncation at the end, reset, and opening after a crash. */
+export interface LogEpoch {
+  readonly counter: number
+  /** 16 hex digits, random: two histories with the same counter are told apart by it. */
+  readonly id: string
+  /** First index written in this epoch. */
+  readonly startIndex: number
+}
+
+/** What tells the places in a log's history apart. */
+export interface LogHistory {
+  /** 32 hex digits, random: tells this log from every other one. */
+  readonly logId: string
+  /**
+   * The epochs that are known, oldest first; a list that is replaced, never changed. An entry belongs to the last one that does not
+   * start above it. A new epoch is listed before an entry of it is committed.
+   */
+  readonly epochs: readonly LogEpoch[]
+}
+
+/** What durable consumers need of a log beside reading. */
+export interface ConsumableLog<T> extends LogReader<T> {
+  segmentInfos(): SegmentInfo[]
+}
+
 export interface CursorOptions<T> {
   /** Default `'start'`. */
   from?: From
@@ -155,7 +180,7 @@ export interface ReadableLog<T> extends LogReader<T> {
 }
 
 /** A log that keeps its entries itself: what the public `Wal` is made of, beside streams, consumers and transactions. */
-export interface StoredLog<T, In = T> extends Log<T, In>, ReadableLog<T> {
+export interface StoredLog<T, In = T> extends Log<T, In>, ReadableLog<T>, ConsumableLog<T> {
   /** Accepts as `accept` does and resolves with the index once committed. Never throws synchronously. */
   append(data: In, options?: AcceptOptions): Promise<number>
   /** Accepts as `acceptBatch` does and resolves with the range once committed. Never throws synchronously. */

@@ -3,6 +3,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { type Clock, systemClock } from './clock.js'
 import { bytes } from './codec/encoding.js'
 import type { FormatName } from './codec/format.js'
+import { Consumers, listConsumers } from './consumers/consumers.js'
 import { WalError } from './errors.js'
 import { withIoErrors } from './file-system/io-error.js'
 import { lockOwnerText, readLockOwner } from './file-system/lock-owner.js'
@@ -12,7 +13,7 @@ import { FileLog } from './log/file-log.js'
 import { verifyOpenLog } from './log/verify-open-log.js'
 import { type ResolvedOptions, resolveOptions } from './options.js'
 import { createFormat } from './segments/create-format.js'
-import { LOCK_NAME } from './segments/name.js'
+import { CONSUMERS_NAME, LOCK_NAME } from './segments/name.js'
 import { type Opened, openStore } from './segments/opening.js'
 import type { Encoding, Wal, WalOptions } from './types.js'
 import { FileWal } from './wal.js'
@@ -56,6 +57,8 @@ export async function openWith(
   await withIoErrors('opening', path, () => prepareDirectory(fs, path, options.createIfMissing))
   const release = await acquireLock({ fs, clock }, path, options)
   try {
+    const consumers = `${path}/${CONSUMERS_NAME}`
+    const names = await listConsumers(fs, consumers)
     const opened = await openStore({
       fs,
       clock,
@@ -73,7 +76,7 @@ export async function openWith(
         return createFormat(name, logId)
       },
     })
-    return compose({ fs, clock, options, opened, release })
+    return compose({ fs, clock, options, opened, release, consumers: { directory: consumers, names } })
   } catch (error) {
     await release()
     throw error
@@ -98,9 +101,10 @@ interface Composition {
   options: ResolvedOptions<never, unknown>
   opened: Opened
   release: () => Promise<void>
+  consumers: { directory: string; names: string[] }
 }
 
-function compose({ fs, clock, options, opened, release }: Composition): Wal<unknown, never> {
+function compose({ fs, clock, options, opened, release, consumers }: Composition): Wal<unknown, never> {
   const { store, report } = opened
   if (!report.clean)
     options.logger.warn({ directory: store.directory, ...report }, 'the log was not closed in order and was recovered')
@@ -108,9 +112,12 @@ function compose({ fs, clock, options, opened, release }: Composition): Wal<unkn
     recoveryReport: report,
     transaction: { ...options.transaction, maxBatchBytes: options.maxBatchBytes },
     createLog: events => {
-      const log = new FileLog({ fs, clock, store, options, release, events })
+      // Checkpoints are stored before another process can have the log.
+      const releaseAll = (): Promise<void> => all.end().finally(release)
+      const log = new FileLog({ fs, clock, store, options, release: releaseAll, events })
+      const all = new Consumers({ log, history: store, fs, clock, ...consumers })
       log.announcer.publish('recovery', report)
-      return { log, verify: asked => verifyOpenLog(fs, clock, log, asked) }
+      return { log, verify: asked => verifyOpenLog(fs, clock, log, asked), consumers: all }
     },
   })
   return wal as unknown as Wal<unknown, never>

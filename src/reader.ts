@@ -1,11 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { abortable } from './abort.js'
 import { checkOptions, rules } from './check-options.js'
+import type { Consumers } from './consumers/consumers.js'
 import type { ReadableLog } from './contract.js'
 import { iterate } from './streams/iterator.js'
 import { iteratorRequest, readableRequest } from './streams/read-options.js'
 import { readable } from './streams/readable.js'
 import type {
+  ConsumerInfo,
+  ConsumerOptions,
   Cursor,
   Entry,
   EntryStream,
@@ -15,6 +18,7 @@ import type {
   TailOptions,
   VerifyOptions,
   VerifyReport,
+  WalConsumer,
   WalEvents,
   WalReader,
   WalStats,
@@ -26,9 +30,16 @@ const verifyRules = { signal: rules.signal, onProgress: rules.function }
 /** Reads everything up to `committedIndex` as of the call. Rejects with WAL_CLOSED when the log closes meanwhile. */
 export type VerifyLog = (options: VerifyOptions) => Promise<VerifyReport>
 
-export interface ReaderParts<Log> {
+/** What a reader is made of. */
+export interface ReaderLog<Out, Log extends ReadableLog<Out> = ReadableLog<Out>> {
+  log: Log
+  verify: VerifyLog
+  consumers: Consumers<Out>
+}
+
+export interface ReaderParts<Out> {
   recoveryReport: RecoveryReport
-  createLog: (events: EventEmitter<WalEvents>) => { log: Log; verify: VerifyLog }
+  createLog: (events: EventEmitter<WalEvents>) => ReaderLog<Out>
 }
 
 /** What `followWal` gives, and the reading half of what `openWal` gives. Holds no state of the log itself. */
@@ -36,13 +47,15 @@ export class FileReader<Out> extends EventEmitter<WalEvents> {
   readonly recoveryReport: RecoveryReport
   readonly #log: ReadableLog<Out>
   readonly #verify: VerifyLog
+  readonly #consumers: Consumers<Out>
 
-  constructor({ recoveryReport, createLog }: ReaderParts<ReadableLog<Out>>) {
+  constructor({ recoveryReport, createLog }: ReaderParts<Out>) {
     super()
     this.recoveryReport = recoveryReport
-    const { log, verify } = createLog(this)
+    const { log, verify, consumers } = createLog(this)
     this.#log = log
     this.#verify = verify
+    this.#consumers = consumers
   }
 
   get directory(): string {
@@ -110,6 +123,20 @@ export class FileReader<Out> extends EventEmitter<WalEvents> {
     return readable(this.#log, readableRequest(options))
   }
 
+  // ---- consumers
+
+  consumer(name: string, options?: ConsumerOptions<Out>): WalConsumer<Out> {
+    return this.#consumers.consumer(name, options)
+  }
+
+  consumers(): ConsumerInfo[] {
+    return this.#consumers.infos()
+  }
+
+  deleteConsumer(name: string): Promise<void> {
+    return this.#consumers.delete(name)
+  }
+
   // ---- the log as a whole
 
   segments(): SegmentInfo[] {
@@ -117,7 +144,7 @@ export class FileReader<Out> extends EventEmitter<WalEvents> {
   }
 
   stats(): WalStats {
-    return { ...this.#log.stats(), openTransactions: 0, consumers: 0 }
+    return { ...this.#log.stats(), openTransactions: 0, consumers: this.#consumers.count }
   }
 
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {

@@ -4,7 +4,7 @@ import { abortable } from './abort.js'
 import { checkOptions, rules } from './check-options.js'
 import type { BackupOptions, StoredLog } from './contract.js'
 import { WalError } from './errors.js'
-import { FileReader, type VerifyLog } from './reader.js'
+import { FileReader, type ReaderLog } from './reader.js'
 import { transform } from './streams/transform.js'
 import { writable } from './streams/writable.js'
 import { type TransactionLimits, Transactions } from './transaction.js'
@@ -32,7 +32,7 @@ export interface WalParts<Out, In> {
   recoveryReport: RecoveryReport
   /** Defaults of transactions. */
   transaction: TransactionLimits
-  createLog: (events: EventEmitter<WalEvents>) => { log: StoredLog<Out, In>; verify: VerifyLog }
+  createLog: (events: EventEmitter<WalEvents>) => ReaderLog<Out, StoredLog<Out, In>>
 }
 
 /** What `openWal` gives: the user's side of a log. Holds no state of the log itself. */

@@ -14,6 +14,16 @@ export async function readFully(file: File, buffer: Uint8Array, length: number, 
   return done
 }
 
+/** As `readFully`, blocking: fills `buffer` from the start of the file, as far as the file goes. */
+export function readFullySync(file: File, buffer: Uint8Array): void {
+  let done = 0
+  while (done < buffer.length) {
+    const count = file.readSync(buffer, done, buffer.length - done, done)
+    if (count === 0) return
+    done += count
+  }
+}
+
 /**
  * Writes all of `bytes`, however many calls that takes. A full disk answers first with a short write and only the next call
  * with the error, so going on is how the errno is learned; a call that writes nothing counts as ENOSPC.

@@ -1,5 +1,5 @@
 import { BLOCK_PAYLOAD_OFFSET, openBlock, sealBlock } from '../codec/block.js'
-import { readFully, writeFully } from './transfer.js'
+import { readFully, readFullySync, writeFully } from './transfer.js'
 import type { File, FileSystem } from './types.js'
 
 /**
@@ -142,6 +142,20 @@ export class TwoSlotFile {
     }
   }
 
+  /** As `read`, blocking: for a value that is asked for in a call that answers at once. */
+  static readSync(fs: FileSystem, path: string, magic: string): SlotContent | { kind: 'missing' } {
+    const file = openIfThereSync(fs, path)
+    if (!file) return { kind: 'missing' }
+    try {
+      const bytes = new Uint8Array(TWO_SLOT_FILE_BYTES)
+      readFullySync(file, bytes)
+      return contentOf(newestOf(bytes, magic))
+    } finally {
+      // Nothing was written, so nothing is lost if this fails.
+      file.close().catch(() => {})
+    }
+  }
+
   /**
    * Stores a new value; the payload is copied at the call. Calls take effect in order. With `sync` it is durable once this resolves.
    * Without, a power cut may take back every value since the last synced one, but not that one. `both`: writes both slots, one
@@ -195,6 +209,10 @@ export class TwoSlotFile {
 export async function readSlots(file: File, magic: string): Promise<SlotContent> {
   const first = await readNewest(file, magic)
   const newest = first.damaged ? await readNewest(file, magic) : first
+  return contentOf(newest)
+}
+
+function contentOf(newest: Slot): SlotContent {
   return newest.kind === 'ok' ? { kind: 'ok', payload: payloadOf(newest.block) } : outcome(newest)
 }
 
@@ -207,6 +225,10 @@ async function readNewest(file: File, magic: string): Promise<Slot> {
   // Beyond a file's end the buffer stays zero, and a blank slot is a bad one.
   const bytes = new Uint8Array(TWO_SLOT_FILE_BYTES)
   await readFully(file, bytes, bytes.length, 0)
+  return newestOf(bytes, magic)
+}
+
+function newestOf(bytes: Uint8Array, magic: string): Slot {
   const a = judge(bytes.subarray(0, SLOT_BYTES), 0, magic)
   const b = judge(bytes.subarray(SLOT_BYTES), 1, magic)
   if (a.kind === 'corrupt') return { ...b, damaged: true }
@@ -267,6 +289,15 @@ export async function closingOnError<T>(closable: { close(): Promise<void> }, wo
 async function openIfThere(fs: FileSystem, path: string, mode: 'read' | 'write'): Promise<File | undefined> {
   try {
     return await fs.open(path, mode)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function openIfThereSync(fs: FileSystem, path: string): File | undefined {
+  try {
+    return fs.openSync(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

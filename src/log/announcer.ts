@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { EventEmitter } from 'node:events'
+import { emitApart } from '../emit.js'
 import type { WalEvents } from '../types.js'
 
 /**
@@ -21,8 +22,7 @@ export class Announcer {
     const diagnostics = channel(`walrus:${name}`)
     if (!listening && !diagnostics.hasSubscribers) return
     process.nextTick(() => {
-      for (const listener of this.#events.rawListeners(name))
-        callApart(() => Reflect.apply(listener, this.#events, payload))
+      emitApart(this.#events, name, payload)
       this.#publish(name, payload[0])
     })
   }
@@ -35,15 +35,5 @@ export class Announcer {
   #publish(name: string, payload: object | undefined): void {
     const diagnostics = channel(`walrus:${name}`)
     if (diagnostics.hasSubscribers) diagnostics.publish({ ...payload, directory: this.#directory })
-  }
-}
-
-function callApart(listener: () => unknown): void {
-  try {
-    listener()
-  } catch (error) {
-    setImmediate(() => {
-      throw error
-    })
   }
 }

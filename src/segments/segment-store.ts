@@ -58,6 +58,7 @@ export class SegmentStore {
   /** Bytes of the active segment below this are on stable storage. */
   #syncedEnd: number
   #binding: number
+  #epochs: readonly Epoch[]
 
   constructor(parts: StoreParts) {
     this.#parts = parts
@@ -68,6 +69,7 @@ export class SegmentStore {
     this.#manifest = parts.manifest
     this.#syncedEnd = this.active.end.offset
     this.#binding = parts.format.bind(this.active.header)
+    this.#epochs = knownEpochs(parts.segments, parts.manifest)
   }
 
   /** The chain, oldest first; replaced as a whole when it changes, so a reader may keep it. */
@@ -85,6 +87,11 @@ export class SegmentStore {
 
   get epoch(): Epoch {
     return this.#manifest.epochs.at(-1)!
+  }
+
+  /** Every epoch known, oldest first; replaced as a whole when one begins. */
+  get epochs(): readonly Epoch[] {
+    return this.#epochs
   }
 
   get logId(): string {
@@ -275,6 +282,7 @@ export class SegmentStore {
     this.#writer = writer
     this.#syncedEnd = this.active.end.offset
     this.#binding = this.format.bind(this.active.header)
+    if (patch.epochs !== undefined) this.#epochs = [...this.#epochs, ...patch.epochs.slice(-1)]
     await previous.close()
     await this.#saveManifest({ newestId: this.active.id, floor: this.#floor(), ...patch }, patch.epochs !== undefined)
   }
@@ -332,6 +340,13 @@ export class SegmentStore {
     }
     if (segments.length > 0) await fs.syncDirectory(directory)
   }
+}
+
+/** The manifest lists the latest epochs; those before, as far as they still matter, are named by the segments they wrote. */
+function knownEpochs(segments: readonly Segment[], { epochs }: Manifest): Epoch[] {
+  const known = new Map(segments.map(({ header: { epoch } }) => [epoch.counter, epoch]))
+  for (const epoch of epochs) known.set(epoch.counter, epoch)
+  return [...known.values()].sort((a, b) => a.counter - b.counter)
 }
 
 /** What the next segment begins with and follows. */

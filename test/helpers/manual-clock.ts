@@ -6,18 +6,19 @@ export class ManualClock implements Clock {
   #set = 0
   readonly timers = new Set<{ at: number; callback: () => void }>()
 
-  now(): number {
-    return this.#now + this.#set
-  }
-
-  monotonic(): number {
-    return this.#now
-  }
+  // Bound, as those of the system clock are: some take them for themselves.
+  readonly now = (): number => this.#now + this.#set
+  readonly monotonic = (): number => this.#now
 
   setTimer(callback: () => void, delayMs: number): () => void {
     const timer = { at: this.#now + delayMs, callback }
     this.timers.add(timer)
     return () => this.timers.delete(timer)
+  }
+
+  /** How long from now until each timer is due. */
+  delays(): number[] {
+    return [...this.timers].map(({ at }) => at - this.#now)
   }
 
   /** Moves on and calls back what has become due. */

@@ -1,5 +1,6 @@
 import { systemClock } from '../../src/clock.js'
 import { BinaryFormat } from '../../src/codec/binary.js'
+import { Consumers } from '../../src/consumers/consumers.js'
 import { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import { FileLog } from '../../src/log/file-log.js'
 import { verifyOpenLog } from '../../src/log/verify-open-log.js'
@@ -37,7 +38,15 @@ export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T,
     createLog: events => {
       const made = new FileLog({ fs, clock: systemClock, store, options, release: async () => {}, events })
       log = made
-      return { log: made, verify: asked => verifyOpenLog(fs, systemClock, made, asked) }
+      const consumers = new Consumers({
+        log: made,
+        history: store,
+        fs,
+        clock: systemClock,
+        directory: '/log/consumers',
+        names: [],
+      })
+      return { log: made, verify: asked => verifyOpenLog(fs, systemClock, made, asked), consumers }
     },
   })
   if (log === undefined) throw new Error('the Wal has made no log')

@@ -5,7 +5,7 @@ import type { Source } from './source.js'
  * The import table of docs/ARCHITECTURE.md. A row names modules by their path under src, without the ending: `codec` is
  * everything in that folder. The first row that fits a module is its row. Modules of one folder may import each other.
  */
-const floor = ['errors', 'contract', 'options', 'check-options', 'abort', 'clock', 'types']
+const floor = ['errors', 'contract', 'options', 'check-options', 'abort', 'clock', 'emit', 'types']
 /** The part of file-system that knows no operating system. */
 const fileSystemBoundary = ['types', 'errno', 'io-error', 'transfer', 'two-slot-file'].map(
   name => `file-system/${name}`,
