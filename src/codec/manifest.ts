@@ -94,11 +94,13 @@ export function encodeManifest(manifest: Manifest): Buffer {
 
 /** Decodes the payload of a slot whose checksum is good; undefined when it makes no sense all the same. */
 export function decodeManifest(bytes: Buffer): Manifest | undefined {
+  if (bytes.length < AT.epochs) return undefined
   const format = FORMATS[bytes.readUInt32LE(AT.format)]
   const flags = bytes.readUInt32LE(AT.flags)
   const count = bytes.readUInt32LE(AT.epochCount)
   const nameLength = bytes.readUInt32LE(AT.nameLength)
   if (format === undefined || count === 0 || count > MAX_EPOCHS || nameLength > 64) return undefined
+  if (bytes.length < AT.epochs + count * EPOCH_BYTES) return undefined
   const u64 = (i: number) => getU64(bytes, AT.firstIndex + i * 8)
   const manifest: Manifest = {
     logId: bytes.toString('hex', AT.logId, AT.logId + 16),
@@ -127,6 +129,7 @@ export function decodeManifest(bytes: Buffer): Manifest | undefined {
     floor.offset,
     floor.index,
     floor.commitOffset,
+    ...manifest.epochs.flatMap(({ counter, startIndex }) => [counter, startIndex]),
   ]
   return numbers.every(Number.isSafeInteger) ? manifest : undefined
 }
@@ -155,14 +158,17 @@ export function encodeMark(mark: Mark): Buffer {
   return bytes
 }
 
-export function decodeMark(bytes: Buffer): Mark {
-  return {
+/** Decodes the payload of a slot whose checksum is good; undefined when it makes no sense all the same. */
+export function decodeMark(bytes: Buffer): Mark | undefined {
+  if (bytes.length < MARK_BYTES) return undefined
+  const mark: Mark = {
     logId: bytes.toString('hex', 0, 16),
     epoch: getEpoch(bytes, 16),
     segmentId: getU64(bytes, 40),
     offset: getU64(bytes, 48),
     index: getU64(bytes, 56),
   }
+  return [mark.segmentId, mark.offset, mark.index].every(Number.isSafeInteger) ? mark : undefined
 }
 
 function putEpoch(bytes: Buffer, at: number, epoch: Epoch): void {

@@ -1,5 +1,6 @@
 import { crc32 } from './crc32.js'
 import type { HeaderOutcome, SegmentHeader } from './format.js'
+import { hasSafeNumbers } from './segment-header.js'
 
 /** No header line is longer: its texts are bounded, and its numbers are. */
 export const NDJSON_HEADER_MAX_BYTES = 4096
@@ -43,6 +44,7 @@ export function decodeNdjsonHeader(bytes: Buffer): HeaderOutcome {
   const parsed = parse(line)
   if (parsed === undefined || parsed.kind !== KIND) return { kind: 'corrupt' }
   if (parsed.version > VERSION || parsed.incompatible !== 0) return { kind: 'unsupported', version: parsed.version }
+  if (!hasFields(parsed)) return { kind: 'corrupt' }
   return { kind: 'ok', header: headerOf(parsed), contentStart: end + 1 }
 }
 
@@ -54,6 +56,15 @@ function parse(line: Buffer): Parsed | undefined {
   } catch {
     return undefined // Not JSON: not a header.
   }
+}
+
+/** Whether the fields are there, of the types and within the bounds that all who use them count on. */
+function hasFields({ logId, salt, encoding, epoch, format, begins, ...rest }: Parsed): boolean {
+  const texts = [logId, salt, encoding, epoch?.id]
+  const limits = [rest.maxEntryBytes, rest.maxBatchBytes]
+  if (!texts.every(value => typeof value === 'string') || format !== 'ndjson' || typeof begins !== 'boolean')
+    return false
+  return limits.every(Number.isSafeInteger) && hasSafeNumbers({ ...rest, logId, salt, encoding, epoch, format, begins })
 }
 
 function headerOf(parsed: Parsed): SegmentHeader {

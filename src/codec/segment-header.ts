@@ -136,8 +136,8 @@ function readPredecessor(block: Buffer): Predecessor {
 }
 
 /** Numbers are u64 on disk and JavaScript's safe integers in the interface: beyond them a header cannot be used. */
-function hasSafeNumbers(header: SegmentHeader): boolean {
-  const { predecessor, epoch } = header
+export function hasSafeNumbers(header: SegmentHeader): boolean {
+  const { predecessor, epoch, gap } = header
   const numbers = [
     header.id,
     header.firstIndex,
@@ -146,6 +146,7 @@ function hasSafeNumbers(header: SegmentHeader): boolean {
     header.publishedEnd,
     header.publishedLastIndex,
   ]
+  if (gap !== undefined) numbers.push(gap.firstIndex, gap.lastIndex)
   if (predecessor !== undefined) numbers.push(predecessor.id, predecessor.endOffset, predecessor.lastIndex)
   return numbers.every(Number.isSafeInteger)
 }

@@ -80,5 +80,5 @@ export async function readMark(fs: FileSystem, directory: string, logId: string)
   const found = await TwoSlotFile.read(fs, `${directory}/${MARK_NAME}`, MARK_MAGIC)
   if (found.kind !== 'ok') return undefined
   const mark = decodeMark(Buffer.from(found.payload))
-  return mark.logId === logId ? mark : undefined
+  return mark?.logId === logId ? mark : undefined
 }

@@ -1,6 +1,6 @@
 import { openWal } from '../../src/index.js'
 import { SimulatedFileSystem, type SimulatedFileSystemOptions } from '../../src/testing.js'
-import type { Wal } from '../../src/types.js'
+import type { ReadOptions, Wal } from '../../src/types.js'
 
 export const directory = '/log'
 
@@ -45,9 +45,10 @@ export async function closedLog(
   return entries
 }
 
-export async function readAll(wal: SmallWal): Promise<Written[]> {
+export async function readAll(wal: SmallWal, options: ReadOptions<Buffer> = {}): Promise<Written[]> {
   const entries: Written[] = []
-  for await (const { index, data, checksum } of wal.replay()) entries.push({ index, data: String(data), checksum })
+  for await (const { index, data, checksum } of wal.replay(options))
+    entries.push({ index, data: String(data), checksum })
   return entries
 }
 
