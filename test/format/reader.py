@@ -116,6 +116,11 @@ class Segment:
         self.data = data
         self.read_header()
 
+    @property
+    def lowest_index(self):
+        """The first index it answers for: with entries that a repair declared lost."""
+        return self.first_index if self.gap_first is None else self.gap_first
+
     def walk(self, limit):
         """Walks whole commits; the entries, where they end, and the CRC of the last one."""
         walked = Walked(self.content_start, self.previous_crc)
@@ -359,10 +364,10 @@ def follow_chain(segments, manifest):
             known = manifest.epochs[-1]
             if segment.epoch.counter > known.counter and segment.epoch.start_index == segment.first_index:
                 first_index = segment.first_index
-            elif segment.first_index > first_index:
+            elif segment.lowest_index > first_index:
                 raise Damaged(f"the segments from index {first_index} are missing")
             return chain, first_index
-        if segment.first_index <= first_index:
+        if segment.lowest_index <= first_index:
             return chain, first_index
         chain.insert(0, predecessor(segment, by_id))
 
@@ -371,8 +376,7 @@ def predecessor(segment, by_id):
     found = by_id.get(segment.previous_id)
     if found is None:
         raise Damaged(f"segment {segment.previous_id}, the predecessor of {segment.name}, is missing")
-    expected = segment.first_index if segment.gap_first is None else segment.gap_first
-    if segment.previous_last + 1 != expected or found.first_index > segment.first_index:
+    if segment.previous_last + 1 != segment.lowest_index or found.first_index > segment.first_index:
         raise Damaged(f"{segment.name} does not continue {found.name}")
     if len(found.data) < segment.previous_end:
         raise Damaged(f"{found.name} is shorter than {segment.name} says")
@@ -448,7 +452,8 @@ def main():
         sys.exit(f"damaged: {error}")
     for entry in entries:
         print(json.dumps(entry))
-    print(json.dumps({"firstIndex": first_index, "lastIndex": first_index + len(entries) - 1}))
+    last_index = entries[-1]["index"] if entries else first_index - 1
+    print(json.dumps({"firstIndex": first_index, "lastIndex": last_index}))
 
 
 if __name__ == "__main__":
