@@ -6,7 +6,11 @@ const MINUTE_MS = 60_000
 
 /** Runs the explorer; prints what it counted, or all it found. */
 async function explore(...args: string[]): Promise<string> {
-  const program = fromRoot('build/crash/test/crash/main.js')
+  return run('main.js', ...args)
+}
+
+async function run(script: string, ...args: string[]): Promise<string> {
+  const program = fromRoot('build/crash/test/crash', script)
   const options = { cwd: projectRoot, timeoutMs: 14 * MINUTE_MS }
   const { ended, output } = await runNode([program, ...args], options)
   expect(ended, output).toBe(0)
@@ -47,6 +51,14 @@ describe('the promises of docs/DURABILITY.md', () => {
     'are kept when bits flip: the same data or a typed error',
     async () => {
       expect(counted('damages tried', await explore('--only', 'damage'))).toBeGreaterThan(1000)
+    },
+    15 * MINUTE_MS,
+  )
+
+  it(
+    'would not seem kept if they were not: every duty that is dropped is noticed',
+    async () => {
+      expect(await run('control.js')).toMatch(/negative controls caught: (\d+) of \1$/m)
     },
     15 * MINUTE_MS,
   )

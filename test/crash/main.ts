@@ -13,7 +13,8 @@ import { WORKLOADS } from './workloads.js'
  *
  *   --only crash|fault|damage    one kind of trouble          --states n    crash states to look at (default 10000)
  *   --minutes n                  goes on for so long          --threads n   worker threads (default 2)
- *   --seed n                     the first seed (default 1)   --workload, --policy: only these
+ *   --seed n                     the first seed (default 1)   --stride n    fails and flips one in so many
+ *   --workload, --policy: only these
  *
  * To see one failure alone: --workload, --policy, --seed, and --at path or --fault point, as printed with it.
  */
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     seed: { type: 'string', default: '1' },
     threads: { type: 'string', default: '2' },
+    stride: { type: 'string' },
     workload: { type: 'string' },
     policy: { type: 'string' },
     at: { type: 'string' },
@@ -107,8 +109,9 @@ function* plan(needsMore: () => boolean): Generator<Job, void> {
 function* round(seed: number): Generator<Job, void> {
   for (const policy of Object.keys(POLICIES) as PolicyName[]) {
     if (values.policy !== undefined && values.policy !== policy) continue
-    if (kinds.includes('damage')) yield { kind: 'damage', workload: '', policy, seed, stride: isQuick ? 24 : 4 }
-    const fault = isQuick ? { stride: 8, wrecks: 1 } : { stride: 1, wrecks: 6 }
+    if (kinds.includes('damage'))
+      yield { kind: 'damage', workload: '', policy, seed, stride: Number(values.stride ?? (isQuick ? 24 : 4)) }
+    const fault = { stride: Number(values.stride ?? (isQuick ? 8 : 1)), wrecks: isQuick ? 1 : 6 }
     if (kinds.includes('fault')) yield { kind: 'fault', workload: 'mixed', policy, seed, effort: fault }
     const effort = isQuick ? { losses: 1, innerEvery: 32 } : { losses: 6, innerEvery: 8 }
     for (const { name } of WORKLOADS) {
