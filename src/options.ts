@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { WalError } from './errors.js'
 import type { Encoding, Logger, WalOptions } from './types.js'
 
@@ -138,7 +139,8 @@ function checkEncoding(encoding: Partial<Encoding<never, unknown>> | null): void
 function resolveSync(value: WalOptions['sync']): SyncPolicy {
   if (value === undefined || value === 'always') return { kind: 'always' }
   if (value === 'never') return { kind: 'never' }
-  if (typeof value !== 'object' || value === null) throw invalid('sync', `'always', 'never' or { intervalMs }`, value)
+  if (typeof value === 'string') throw invalid('sync', `'always', 'never' or { intervalMs }`, value)
+  object('sync', value)
   refuseOthers('sync', value, ['intervalMs'])
   if (value.intervalMs === undefined) throw invalid('sync.intervalMs', 'given', value.intervalMs)
   return { kind: 'interval', intervalMs: integer('sync.intervalMs', value.intervalMs, 0, 1, 0x7fffffff) }
@@ -159,7 +161,7 @@ function resolveRotation(value: WalOptions['rotation'] = {}): NonNullable<WalOpt
   const { maxEntries, maxAgeMs, trigger } = value
   if (maxEntries !== undefined) integer('rotation.maxEntries', maxEntries, 1, 1, Number.MAX_SAFE_INTEGER)
   if (maxAgeMs !== undefined) integer('rotation.maxAgeMs', maxAgeMs, 1, 1, Number.MAX_SAFE_INTEGER)
-  if (trigger !== undefined && !('subscribe' in trigger) && !(Symbol.asyncIterator in trigger)) {
+  if (trigger !== undefined && !isTrigger(trigger)) {
     throw new TypeError('rotation.trigger must have subscribe() or be an AsyncIterable')
   }
   return { ...value }
@@ -185,6 +187,11 @@ function resolveRetention(value: WalOptions['retention']): ResolvedRetention | u
     maxHeldBytes: integer('retention.maxHeldBytes', value.maxHeldBytes, MAX_HELD_BYTES, 0, Number.MAX_SAFE_INTEGER),
     archive,
   }
+}
+
+function isTrigger(value: unknown): boolean {
+  const { subscribe, [Symbol.asyncIterator]: iterate } = Object(value)
+  return typeof subscribe === 'function' || typeof iterate === 'function'
 }
 
 function resolveTransaction(value: WalOptions['transaction'] = {}): { timeoutMs: number; maxEntries: number } {
@@ -247,6 +254,7 @@ function boolean(name: string, value: boolean | undefined, fallback: boolean): b
 /** The first of `values` is the default. */
 function oneOf<T extends string>(name: string, value: T | undefined, values: readonly [T, ...T[]]): T {
   if (value === undefined) return values[0]
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string, got ${show(value)}`)
   if (!values.includes(value)) throw invalid(name, `one of ${values.map(show).join(', ')}`, value)
   return value
 }
@@ -256,9 +264,7 @@ function invalid(name: string, rule: string, value: unknown): WalError {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'string'
-    ? `'${value}'`
-    : typeof value === 'function'
-      ? 'a function'
-      : String(JSON.stringify(value) ?? value)
+  return typeof value === 'function'
+    ? 'a function'
+    : inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY })
 }

@@ -1,5 +1,8 @@
 import { describe } from 'vitest'
+import { abortSuite } from './abort-suite.js'
+import { closeSuite } from './close-suite.js'
 import { eventSuite } from './event-suite.js'
+import { openSuite } from './open-suite.js'
 import { pressureSuite } from './pressure-suite.js'
 import { rotationSuite } from './rotation-suite.js'
 import { truncateSuite } from './truncate-suite.js'
@@ -17,4 +20,7 @@ describe.each([
   rotationSuite(worlds)
   eventSuite(worlds)
   truncateSuite(worlds)
+  abortSuite(worlds)
+  closeSuite(worlds)
+  openSuite(worlds)
 })
