@@ -1,13 +1,13 @@
 // 20,000 real flights go through a log: piped in, killed half-way with SIGKILL, recovered, gone on with, read back, compared.
 import { fork } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
-import { json, openWal, type RecoveryReport, type Wal } from 'walrus-wal'
+import { json, openWal, type RecoveryReport } from 'walrus-wal'
 import { DelayTable, type Flight, flightsFile, readFlights } from './flights.js'
 import type { WriterReport } from './flights-writer.js'
 
@@ -47,24 +47,6 @@ function inWords({ clean, copiedEntries, cutBytes, cutFromIndex, durationMs }: R
   return `The log had not been closed: ${copied}; ${torn}. It took ${tenths(durationMs)} ms.`
 }
 
-/** Keeps the delays by airport up to date with a log, from its first entry on. */
-class Projection extends EventEmitter {
-  readonly delays = new DelayTable()
-  #index = 0
-
-  async follow(wal: Wal<Flight>): Promise<void> {
-    for await (const flights of wal.tail().chunks()) {
-      for (const { data } of flights) this.delays.add(data)
-      this.#index = flights.lastIndex
-      this.emit('processed')
-    }
-  }
-
-  async whenProcessed(index: number): Promise<void> {
-    while (this.#index < index) await once(this, 'processed')
-  }
-}
-
 async function* skip<T>(count: number, source: AsyncIterable<T>): AsyncGenerator<T> {
   let left = count
   for await (const one of source) if (left-- <= 0) yield one
@@ -78,17 +60,22 @@ async function recoverAndFinish(directory: string, reported: number): Promise<De
   say(`   It holds ${whole(resumeAt)} flights; the writer had reported ${whole(reported)}.`)
   check(resumeAt >= reported, `${reported - resumeAt} flights that were reported as durable are lost.`)
 
-  const projection = new Projection()
-  const following = projection.follow(wal)
+  const delays = new DelayTable()
+  const consumer = wal.consumer('delays')
   say(
-    `\n4. The pipeline goes on with flight ${whole(resumeAt + 1)}, while a new projection reads the log from its start.`,
+    `\n4. The pipeline goes on with flight ${whole(resumeAt + 1)}. The projection had stored its position, ${whole(consumer.checkpointIndex)};`,
   )
+  say('   but its table was in memory and died with the writer, so it is built again from the first entry.')
+  consumer.seek('start')
+  const projection = consumer.run(flights => {
+    for (const { data } of flights) delays.add(data)
+  })
   await pipeline(skip(resumeAt, readFlights()), wal.writable())
-  await projection.whenProcessed(wal.lastIndex)
+  await consumer.whenProcessed(wal.lastIndex)
   say(`   ${whole(wal.lastIndex)} flights in ${wal.segments().length} segments, all of them durable and counted.`)
   await wal.close()
-  await following
-  return projection.delays
+  await projection
+  return delays
 }
 
 function print({ airports }: DelayTable): void {

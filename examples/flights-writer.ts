@@ -24,16 +24,13 @@ const [directory] = process.argv.slice(2)
 const wal = await openWal(directory!, { encoding: json<Flight>(), segmentMaxBytes: 256 * 1024 })
 
 /** The projection follows the log, not the source: it sees what is on stable storage, and nothing else. */
-async function project(): Promise<void> {
-  const delays = new DelayTable()
-  for await (const flights of wal.tail().chunks()) {
-    for (const { data } of flights) delays.add(data)
-    const report: WriterReport = { flights: delays.flights, averageDelay: delays.averageDelay }
-    process.send!(report)
-  }
-}
+const delays = new DelayTable()
+const projection = wal.consumer('delays').run(flights => {
+  for (const { data } of flights) delays.add(data)
+  const report: WriterReport = { flights: delays.flights, averageDelay: delays.averageDelay }
+  process.send!(report)
+})
 
-const projection = project()
 await pipeline(readFlights, asLiveFeed, wal.writable())
 await wal.close()
 await projection
