@@ -8,7 +8,7 @@ import { boundBy, type Claim, type SegmentFile } from './chain.js'
 import { decideTail, type TailDecision } from './recovery.js'
 import { type ScanReport, scanSegment, walkWhole } from './scan.js'
 import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
-import { drive, readWindow, WINDOW_BYTES } from './window.js'
+import { drive, readWindow, type Walk, WINDOW_BYTES } from './window.js'
 import { writeCommit } from './write-commit.js'
 
 /** The newest segment as an opening finds it. */
@@ -150,6 +150,7 @@ export async function cutAt(file: File, format: Format, newest: SegmentFile, fin
   const { report, provenEnd } = finding
   const segment = new Segment(newest.header, newest.path, newest.contentStart, report.end, false)
   const cut: Cut = { kept: emptyEnd(newest.header, newest.contentStart), copied: [] }
+  let keptFrom = newest.firstIndex
   const { slots, count } = report.offsets
   const starts: number[] = []
   for (let i = 0; i < count; i++) if (slots[i]! < 0) starts.push(i)
@@ -161,35 +162,29 @@ export async function cutAt(file: File, format: Format, newest: SegmentFile, fin
         ? report.end.offset
         : (slots[next]! & POSITION_MASK) * format.alignment - format.commitPrefixBytes
     const firstIndex = newest.firstIndex + starts[i]!
-    if (end > provenEnd) cut.copied.push({ offset, end, firstIndex })
-    else
-      cut.kept = {
-        ...report.end,
-        offset: end,
-        lastIndex: newest.firstIndex + (next ?? count) - 1,
-        commitOffset: offset,
-      }
+    if (end > provenEnd) {
+      cut.copied.push({ offset, end, firstIndex })
+      continue
+    }
+    const lastIndex = newest.firstIndex + (next ?? count) - 1
+    cut.kept = { ...report.end, offset: end, lastIndex, commitOffset: offset }
+    keptFrom = firstIndex
   }
   if (cut.kept.commitOffset > 0) {
-    cut.kept.commitCrc = await drive(file, crcOfCommitAt(format, segment, cut.kept))
+    cut.kept.commitCrc = await drive(file, crcOfLastCommit(format, segment, cut.kept, keptFrom))
   }
   return cut
 }
 
-function* crcOfCommitAt(format: Format, segment: Segment, kept: SegmentEnd) {
+function* crcOfLastCommit(format: Format, segment: Segment, kept: SegmentEnd, firstIndex: number): Walk<number> {
   const state = startScan({
     binding: format.bind(segment.header),
     maxEntryBytes: segment.header.maxEntryBytes,
     offset: kept.commitOffset,
     limit: kept.offset,
-    index: 0,
+    index: firstIndex,
     previousCrc: undefined,
   })
-  const window: Awaited<ReturnType<typeof readWindow>> = yield {
-    offset: kept.commitOffset,
-    length: Math.min(4096, kept.offset - kept.commitOffset),
-  }
-  state.index = format.firstIndexAt(window, 0, state.binding) ?? 0
   yield* walkWhole(format, segment, state, () => undefined)
   return state.commitCrc
 }
