@@ -1,7 +1,9 @@
 import { openWal } from '../../src/index.js'
 import { SimulatedFileSystem } from '../../src/testing.js'
-import type { SegmentInfo } from '../../src/types.js'
+import type { SegmentInfo, WalOptions } from '../../src/types.js'
 import { directory, readAll, type SmallWal, type Written } from '../helpers/small-log.js'
+
+type Format = NonNullable<WalOptions['format']>
 
 const MARK_INTERVAL_MS = 10
 
@@ -43,25 +45,28 @@ export async function fillWithEqualCommits(wal: SmallWal): Promise<void> {
 }
 
 /** A log as it lies there after `write` and a close in order. */
-export async function closedImage(write: Write = fillThreeSegments): Promise<Image> {
+export async function closedImage(write: Write = fillThreeSegments, format: Format = 'binary'): Promise<Image> {
   const fs = new SimulatedFileSystem()
-  const { wal, image } = await written(fs, write)
+  const { wal, image } = await written(fs, write, format)
   await wal.close()
   return image(fs)
 }
 
 /** A log as it lies there when its writer was killed after `write`, before or after it had written its mark. */
-export async function killedImage(write: Write = fillThreeSegments, { withMark = false } = {}): Promise<Image> {
+export async function killedImage(
+  write: Write = fillThreeSegments,
+  { withMark = false, format = 'binary' }: { withMark?: boolean; format?: Format } = {},
+): Promise<Image> {
   const fs = new SimulatedFileSystem()
-  const { image } = await written(fs, write)
+  const { image } = await written(fs, write, format)
   if (withMark) await new Promise(resolve => setTimeout(resolve, 3 * MARK_INTERVAL_MS))
   const killed = fs.kill()
   if (!withMark) killed.remove(`${directory}/mark`)
   return image(killed)
 }
 
-async function written(fs: SimulatedFileSystem, write: Write) {
-  const wal = await openWal(directory, { fileSystem: fs, io: 'buffered' })
+async function written(fs: SimulatedFileSystem, write: Write, format: Format) {
+  const wal = await openWal(directory, { fileSystem: fs, io: 'buffered', format })
   await write(wal)
   const entries = await readAll(wal)
   const infos = wal.segments()

@@ -11,7 +11,7 @@ export type Outcome =
   | { kind: 'left-out'; read: number; report: RecoveryReport }
 
 /** A log gave what it must not: lost entries in silence, an entry nobody wrote, or an error that is no WalError. */
-export class Violation extends Error {}
+class Violation extends Error {}
 
 /** Opens a damaged log and reads all of it. Throws a Violation for everything that promise 3 of docs/DURABILITY.md forbids. */
 export async function judge(

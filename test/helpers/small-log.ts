@@ -34,10 +34,7 @@ export async function threeSegments(
 }
 
 /** Opens a log, lets `write` fill it, closes it; gives what it holds then. */
-export async function closedLog(
-  fs: SimulatedFileSystem,
-  write: (wal: SmallWal) => Promise<unknown>,
-): Promise<Written[]> {
+async function closedLog(fs: SimulatedFileSystem, write: (wal: SmallWal) => Promise<unknown>): Promise<Written[]> {
   const wal = await openSmall(fs)
   await write(wal)
   const entries = await readAll(wal)
