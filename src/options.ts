@@ -36,6 +36,8 @@ export interface ResolvedOptions<In, Out> {
   readonly highWaterMark: number
   /** 'auto' is narrowed to 'buffered' where direct I/O cannot be meant. */
   readonly io: NonNullable<WalOptions['io']>
+  /** Memory for what makes reads quick: offset tables of sealed segments, and the last commits for those who follow. */
+  readonly readCacheBytes: number
   readonly maxEntryBytes: number
   readonly maxBatchBytes: number
   readonly recovery: NonNullable<WalOptions['recovery']>
@@ -47,6 +49,8 @@ export interface ResolvedOptions<In, Out> {
 }
 
 const MIB = 1 << 20
+/** Room for the offset tables of eight million entries, and the last four megabytes. */
+export const DEFAULT_READ_CACHE_BYTES = 36 * MIB
 /** Lengths are 32 bits on disk and commits are laid out in one run of memory: this bounds both. */
 const LARGEST_BATCH = 1 << 30
 const LARGEST_SEGMENT = 8 * 1024 * MIB
@@ -70,9 +74,10 @@ const KNOWN = new Set<string>([
   'encoding',
   'io',
   'format',
+  'readCacheBytes',
 ])
 /** In the contract, and not in this version. */
-const NOT_BUILT = new Set<string>(['readCacheBytes', 'writerThread'])
+const NOT_BUILT = new Set<string>(['writerThread'])
 
 /** Checks what the user gave and fills in the defaults, but for the encoding. Throws WAL_INVALID_OPTION, or a TypeError for a wrong type. */
 export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding<In, Out> }): ResolvedOptions<In, Out> {
@@ -99,6 +104,13 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
     highWaterMark: integer('highWaterMark', given.highWaterMark, 8 * MIB, 1, Number.MAX_SAFE_INTEGER),
     maxEntryBytes,
     maxBatchBytes,
+    readCacheBytes: integer(
+      'readCacheBytes',
+      given.readCacheBytes,
+      DEFAULT_READ_CACHE_BYTES,
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
     recovery: oneOf('recovery', given.recovery, ['tolerate-torn-tail', 'strict'] as const),
     startIndex: integer('startIndex', given.startIndex, 1, 1, Number.MAX_SAFE_INTEGER - 1),
     io: resolveIo(given),

@@ -113,7 +113,10 @@ export interface WalOptions {
   maxEntryBytes?: number
   /** Largest batch in bytes; a larger one is `WAL_BATCH_TOO_LARGE`. Default 64 MiB. */
   maxBatchBytes?: number
-  /** Memory for what was committed last, in bytes, from which tails and `get` are served without reading the disk. */
+  /**
+   * Memory for what makes reads quick, in bytes: the offset tables of sealed segments (4 bytes an entry; without one the segment is
+   * read through for the next `get`) and the last commits, from which tails are served. Default 36 MiB.
+   */
   readCacheBytes?: number
   /**
    * True: commits are written by one worker thread for all logs of the process, so that a busy libuv pool cannot stall them.

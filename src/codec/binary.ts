@@ -24,6 +24,7 @@ import {
   type ScanState,
   type Window,
 } from './memory.js'
+import { logSeed, segmentBinding } from './seeds.js'
 import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from './segment-header.js'
 import { indexSeed, readU64, writeU64 } from './u64.js'
 
@@ -61,8 +62,7 @@ export class BinaryFormat implements Format {
 
   /** `logId`: 32 hex digits. */
   constructor(logId: string) {
-    const id = Buffer.from(logId, 'hex')
-    this.#logSeed = crc32(id, 0, id.length)
+    this.#logSeed = logSeed(logId)
   }
 
   encodeHeader(header: SegmentHeader): Buffer {
@@ -74,8 +74,7 @@ export class BinaryFormat implements Format {
   }
 
   bind(header: SegmentHeader): number {
-    const salt = Buffer.from(header.salt, 'hex')
-    return indexSeed(header.id, crc32(salt, 0, salt.length))
+    return segmentBinding(header)
   }
 
   entryBytes(payload: Uint8Array, inTransaction: boolean): number {

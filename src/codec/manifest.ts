@@ -71,15 +71,7 @@ export function encodeManifest(manifest: Manifest): Buffer {
   bytes.writeUInt32LE(name.length, AT.nameLength)
   name.copy(bytes, AT.name)
   const { floor } = manifest
-  const numbers = [
-    manifest.firstIndex,
-    manifest.newestId,
-    floor.segmentId,
-    floor.offset,
-    floor.index,
-    floor.commitOffset,
-  ]
-  numbers.forEach((value, i) => {
+  numbersOf(manifest).forEach((value, i) => {
     putU64(bytes, AT.firstIndex + i * 8, value)
   })
   bytes.writeDoubleLE(floor.minTimestamp, AT.floorTimes)
@@ -121,17 +113,13 @@ export function decodeManifest(bytes: Buffer): Manifest | undefined {
       lastTerm: getU64(bytes, AT.floorTimes + 16),
     },
   }
-  const { floor } = manifest
-  const numbers = [
-    manifest.firstIndex,
-    manifest.newestId,
-    floor.segmentId,
-    floor.offset,
-    floor.index,
-    floor.commitOffset,
-    ...manifest.epochs.flatMap(({ counter, startIndex }) => [counter, startIndex]),
-  ]
-  return numbers.every(Number.isSafeInteger) ? manifest : undefined
+  const epochNumbers = manifest.epochs.flatMap(({ counter, startIndex }) => [counter, startIndex])
+  return [...numbersOf(manifest), ...epochNumbers].every(Number.isSafeInteger) ? manifest : undefined
+}
+
+/** The numbers from `AT.firstIndex` on, in their order on disk. */
+function numbersOf({ firstIndex, newestId, floor }: Manifest): number[] {
+  return [firstIndex, newestId, floor.segmentId, floor.offset, floor.index, floor.commitOffset]
 }
 
 /** How far the log is durable, for readers in other processes: as the manifest's floor, but newer and never synced. */

@@ -25,6 +25,7 @@ import {
   type Window,
 } from './memory.js'
 import { decodeNdjsonHeader, encodeNdjsonHeader, NDJSON_HEADER_MAX_BYTES } from './ndjson-header.js'
+import { logSeed, segmentBinding } from './seeds.js'
 import { indexSeed } from './u64.js'
 
 /*
@@ -86,8 +87,7 @@ export class NdjsonFormat implements Format {
 
   /** `logId`: 32 hex digits. */
   constructor(logId: string) {
-    const id = Buffer.from(logId, 'hex')
-    this.#logSeed = crc32(id, 0, id.length)
+    this.#logSeed = logSeed(logId)
   }
 
   encodeHeader(header: SegmentHeader): Buffer {
@@ -99,8 +99,7 @@ export class NdjsonFormat implements Format {
   }
 
   bind(header: SegmentHeader): number {
-    const salt = Buffer.from(header.salt, 'hex')
-    return indexSeed(header.id, crc32(salt, 0, salt.length))
+    return segmentBinding(header)
   }
 
   entryBytes(payload: Uint8Array): number {

@@ -82,7 +82,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     this.#release = release
     this.#syncIsLax = options.sync.kind === 'never'
     this.announcer = new Announcer(events, store.directory)
-    this.#side = new ReadSide(fs, this)
+    this.#side = new ReadSide(fs, this, options.readCacheBytes)
     const { sync, highWaterMark, rotation } = options
     const onCommitted = (commit: PendingCommit, start: number) => this.#committed(commit, start)
     const onChange = () => this.#changed()

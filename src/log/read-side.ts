@@ -5,6 +5,7 @@ import { isMissing } from '../file-system/errno.js'
 import { ioError } from '../file-system/io-error.js'
 import { readFully } from '../file-system/transfer.js'
 import type { FileSystem } from '../file-system/types.js'
+import { DEFAULT_READ_CACHE_BYTES } from '../options.js'
 import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
 import { findGap, findSegment, type Segment } from '../segments/segment.js'
 import { drive, driveSync, readSyncFully, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
@@ -28,17 +29,19 @@ export interface ReadableState {
   readonly isClosed: boolean
 }
 
-/** How much of the last commits is kept for cursors that follow the log. */
+/** How much of the last commits is kept, at most, for cursors that follow the log. */
 const RECENT_BYTES = 4 << 20
-/** How much memory the offset tables of sealed segments may take; they are built anew when they are needed again. */
-const OFFSET_TABLES_BYTES = 32 << 20
+/** The last commits get this part of a cache that is too small for them and the tables. */
+const RECENT_SHARE = 1 / 4
 /** Memory for gets under way that is kept for the next ones. */
 const MAX_SCRATCHES = 64
 
 /** Reading by index and by position: what `get` and all cursors of a log share. */
 export class ReadSide {
   readonly state: ReadableState
-  readonly recent = new RecentCommits(RECENT_BYTES)
+  readonly recent: RecentCommits
+  /** What the offset tables of sealed segments may take together; they are built anew when they are needed again. */
+  readonly #maxTableBytes: number
   readonly #files: SegmentFiles
   /** Offset tables being built, so that many who need one build it once. */
   readonly #building = new Map<Segment, Promise<void>>()
@@ -51,8 +54,11 @@ export class ReadSide {
   /** Cursors that follow the log and would read the next commit from memory. */
   liveCursors = 0
 
-  constructor(fs: FileSystem, state: ReadableState) {
+  constructor(fs: FileSystem, state: ReadableState, cacheBytes: number = DEFAULT_READ_CACHE_BYTES) {
     this.state = state
+    const recentBytes = Math.min(RECENT_BYTES, cacheBytes * RECENT_SHARE)
+    this.recent = new RecentCommits(recentBytes)
+    this.#maxTableBytes = cacheBytes - recentBytes
     this.#files = new SegmentFiles(fs)
   }
 
@@ -217,7 +223,7 @@ export class ReadSide {
     tables.set(segment, segment.offsets.slots.byteLength)
     this.#tableBytes += segment.offsets.slots.byteLength
     for (const oldest of tables.keys()) {
-      if (this.#tableBytes <= OFFSET_TABLES_BYTES || oldest === segment) return
+      if (this.#tableBytes <= this.#maxTableBytes || oldest === segment) return
       oldest.offsets = undefined // Built again when somebody asks.
       this.#forgetTable(oldest)
     }
