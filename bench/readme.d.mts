@@ -1,0 +1,24 @@
+interface Row {
+  peer: string
+  how: string
+  median?: number
+  survives: string
+}
+interface Case {
+  id: string
+  title: string
+  unit: string
+  better: 'higher' | 'lower'
+  rows: Row[]
+}
+interface Results {
+  name: string
+  date: string
+  command: string
+  commit: string
+  rounds: number
+  machine: { cpu: string; cores: number; node: string }
+  cases: Case[]
+}
+export function summarize(results: Results, hasChart: (chart: string) => boolean): string
+export function replaceBetweenMarks(readme: string, text: string): string
