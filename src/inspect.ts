@@ -4,6 +4,7 @@ import { checkOptions } from './check-options.js'
 import { BLOCK_VERSION } from './codec/block.js'
 import type { Format } from './codec/format.js'
 import type { Manifest } from './codec/manifest.js'
+import { inspectConsumers } from './consumers/inspect.js'
 import { WalError } from './errors.js'
 import { isMissing } from './file-system/errno.js'
 import { withIoErrors } from './file-system/io-error.js'
@@ -13,7 +14,7 @@ import type { FileSystem } from './file-system/types.js'
 import { boundBy, buildChain, type Claim, type SegmentFile } from './segments/chain.js'
 import { createFormat } from './segments/create-format.js'
 import { readCatalog, readManifest, readMark, readSegmentFiles } from './segments/load.js'
-import { LOCK_NAME } from './segments/name.js'
+import { CONSUMERS_NAME, LOCK_NAME } from './segments/name.js'
 import { chainSegments } from './segments/opening.js'
 import { scanSegment } from './segments/scan.js'
 import { emptyEnd, type SegmentEnd } from './segments/segment.js'
@@ -93,14 +94,16 @@ async function inspect(fs: FileSystem, directory: string): Promise<WalInspection
   const { linked, firstIndex } = buildChain(files, manifest)
   const end = await endOf({ fs, format, manifest, mark, linked, isWritten: holder !== undefined })
   const segments = end === undefined ? [] : chainSegments(linked, end).map(segment => segment.info())
+  const lastIndex = end?.lastIndex ?? firstIndex - 1
+  const consumers = await inspectConsumers(fs, `${directory}/${CONSUMERS_NAME}`, { firstIndex, lastIndex, segments })
   const inspection: WalInspection = {
     format: manifest.format,
     encoding: manifest.encoding,
     version: BLOCK_VERSION,
     firstIndex,
-    lastIndex: end?.lastIndex ?? firstIndex - 1,
+    lastIndex,
     segments,
-    consumers: [],
+    consumers,
   }
   if (holder !== undefined) inspection.lockedBy = { pid: holder.pid, host: holder.host }
   return inspection

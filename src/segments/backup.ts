@@ -122,7 +122,7 @@ async function copyCheckpoints({ fs, source, assertWanted }: BackupJob, temporar
   for (const name of await fs.list(from)) {
     assertWanted()
     const found = await fs.stat(`${from}/${name}`)
-    if (found?.kind !== 'file' || name.endsWith('.tmp')) continue
+    if (found?.kind !== 'file' || name.startsWith('.')) continue
     // A checkpoint is written over in one of its two slots at a time, so a copy taken meanwhile still has the other one.
     await copyFile(fs, { from: `${from}/${name}`, to: `${to}/${name}`, bytes: found.size, onCopied: () => undefined })
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { SimulatedFileSystem } from '../../src/file-system/simulated.js'
+import { inspectWal } from '../../src/inspect.js'
 import type { Chunk, Wal, WalConsumer } from '../../src/types.js'
 import { ManualClock } from '../helpers/manual-clock.js'
 import { turns, until, walError } from '../helpers/waiting.js'
@@ -131,6 +132,19 @@ describe('a consumer', () => {
     expect(again.consumer('b').checkpointIndex).toBe(0)
     expect(await runUntil(again.consumer('b'), 3)).toEqual([1, 2, 3])
     await again.close()
+  })
+
+  it('is seen by inspectWal, beside the writer', async () => {
+    const { wal, fs } = await open()
+    await fill(wal, 5)
+    await wal.consumer('b').checkpoint(2)
+    await wal.consumer('a').checkpoint(5)
+    const { consumers } = await inspectWal('/log', { fileSystem: fs })
+    expect(consumers).toEqual([
+      { name: 'a', checkpointIndex: 5, lagEntries: 0, heldBytes: 0, active: false },
+      { name: 'b', checkpointIndex: 2, lagEntries: 3, heldBytes: wal.stats().usedBytes, active: false },
+    ])
+    await wal.close()
   })
 
   it('ends its reads with the log, and with itself', async () => {
