@@ -3,7 +3,7 @@
 
     python3 reader.py <directory>
 
-Prints one JSON object for each entry, then one with the log's range. A log that is damaged ends the program with
+Prints one JSON object for each entry, then one with the log's range and its consumers. A log that is damaged ends the program with
 exit code 1 and a line on standard error.
 """
 import base64
@@ -103,6 +103,14 @@ def read_mark(directory, log_id):
     if data is None or data[:16] != log_id:
         return None
     return Claim(Epoch(data[16:40]), u64(data, 40), u64(data, 48), u64(data, 56))
+
+
+def read_consumers(directory, log_id):
+    """The index that each named consumer has processed up to."""
+    path = os.path.join(directory, "consumers")
+    names = [name for name in os.listdir(path) if not name.startswith(".")] if os.path.isdir(path) else []
+    checkpoints = {name: read_slots(os.path.join(path, name), b"WALRUSCP") for name in sorted(names)}
+    return {name: u64(data, 16) for name, data in checkpoints.items() if data is not None and data[:16] == log_id}
 
 
 # ---- segments
@@ -413,7 +421,7 @@ FORMATS = {1: BinarySegment, 2: NdjsonSegment}
 
 
 def read_log(directory):
-    """The entries of the log and its first index."""
+    """The entries of the log, its first index, and its consumers' positions."""
     payload = read_slots(os.path.join(directory, "manifest"), b"WALRUSMF")
     if payload is None:
         raise Damaged("the manifest is missing or damaged")
@@ -429,8 +437,9 @@ def read_log(directory):
             raise Damaged(f"{name} is not what its name says")
         segments.append(segment)
     chain, first_index = follow_chain(segments, manifest)
+    consumers = read_consumers(directory, manifest.log_id)
     if not chain:
-        return [], first_index
+        return [], first_index, consumers
     check_rest(segments, chain)
     entries = []
     for segment, successor in zip(chain, chain[1:]):
@@ -442,18 +451,18 @@ def read_log(directory):
     mark = read_mark(directory, manifest.log_id)
     judge_end(walked, chain, [manifest.floor] + ([mark] if mark else []))
     entries += walked.entries
-    return [entry for entry in entries if entry["index"] >= first_index], first_index
+    return [entry for entry in entries if entry["index"] >= first_index], first_index, consumers
 
 
 def main():
     try:
-        entries, first_index = read_log(sys.argv[1])
+        entries, first_index, consumers = read_log(sys.argv[1])
     except Damaged as error:
         sys.exit(f"damaged: {error}")
     for entry in entries:
         print(json.dumps(entry))
     last_index = entries[-1]["index"] if entries else first_index - 1
-    print(json.dumps({"firstIndex": first_index, "lastIndex": last_index}))
+    print(json.dumps({"firstIndex": first_index, "lastIndex": last_index, "consumers": consumers}))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ async function readHere(directory: string): Promise<unknown[]> {
   const lines: unknown[] = []
   for await (const entry of wal.replay({ skipGaps: true }))
     lines.push({ ...entry, data: entry.data.toString('base64') })
-  return [...lines, { firstIndex: wal.firstIndex, lastIndex: wal.lastIndex }]
+  const consumers = Object.fromEntries(wal.consumers().map(({ name, checkpointIndex }) => [name, checkpointIndex]))
+  return [...lines, { firstIndex: wal.firstIndex, lastIndex: wal.lastIndex, consumers }]
 }
 
 /** Writes a log, compares while it is as a killed writer leaves it, and again once it is closed in order. */
@@ -108,7 +109,7 @@ describe.runIf(hasPython)('a reader in Python, written from docs/FORMAT.md', () 
 
     it('a log without entries, also one that begins at another index', async () => {
       const read = await compare({ format, startIndex: 1_000 }, async () => undefined)
-      expect(read).toEqual([{ firstIndex: 1_000, lastIndex: 999 }])
+      expect(read).toEqual([{ firstIndex: 1_000, lastIndex: 999, consumers: {} }])
     })
 
     it('a log that was cut at both ends, within batches, and written on', async () => {
@@ -120,7 +121,7 @@ describe.runIf(hasPython)('a reader in Python, written from docs/FORMAT.md', () 
         await wal.truncateAfter(38)
         await wal.append('behind the second cut')
       })
-      expect(read.at(-1)).toEqual({ firstIndex: 31, lastIndex: 39 })
+      expect(read.at(-1)).toEqual({ firstIndex: 31, lastIndex: 39, consumers: {} })
     })
 
     it('a log that was emptied, and one that was reset', async () => {
@@ -128,7 +129,7 @@ describe.runIf(hasPython)('a reader in Python, written from docs/FORMAT.md', () 
         await writeAllKinds(wal)
         await wal.truncateBefore(wal.lastIndex + 1)
       })
-      expect(read).toEqual([{ firstIndex: 84, lastIndex: 83 }])
+      expect(read).toEqual([{ firstIndex: 84, lastIndex: 83, consumers: {} }])
       rmSync(join(root, 'log'), { recursive: true })
       rmSync(join(root, 'killed'), { recursive: true })
       const reset = await compare({ format }, async wal => {
@@ -136,7 +137,23 @@ describe.runIf(hasPython)('a reader in Python, written from docs/FORMAT.md', () 
         await wal.reset(500)
         await wal.append('a new start')
       })
-      expect(reset.at(-1)).toEqual({ firstIndex: 500, lastIndex: 500 })
+      expect(reset.at(-1)).toEqual({ firstIndex: 500, lastIndex: 500, consumers: {} })
+    })
+
+    it('the positions of consumers', async () => {
+      const read = await compare({ format }, async wal => {
+        await wal.appendBatch(['a', 'b', 'c'])
+        for (const [name, index] of [
+          ['all', 3],
+          ['some.of-them', 2],
+        ] as const) {
+          const consumer = wal.consumer(name)
+          await consumer.chunks().next()
+          await consumer.checkpoint(index)
+          await consumer.close()
+        }
+      })
+      expect(read.at(-1)).toEqual({ firstIndex: 1, lastIndex: 3, consumers: { all: 3, 'some.of-them': 2 } })
     })
 
     it('a log from which a repair had to leave entries out', async () => {
