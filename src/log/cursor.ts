@@ -1,7 +1,7 @@
 import { ENDS_BATCH, EntryPositions, POSITION_MASK, rewindToBatch, type ScanState } from '../codec/memory.js'
 import type { CursorOptions, LogCursor } from '../contract.js'
 import { WalError } from '../errors.js'
-import { ScanFailure } from '../segments/scan.js'
+import { assertEndsAsNamed, ScanFailure } from '../segments/scan.js'
 import { findGap, type Segment } from '../segments/segment.js'
 import { WINDOW_BYTES } from '../segments/window.js'
 import type { Chunk, Entry } from '../types.js'
@@ -290,6 +290,7 @@ export class FileCursor<T> implements LogCursor<T> {
         continue
       }
       if (stop.kind === 'bad' || stop.kind === 'unsupported') throw new ScanFailure(segment, stop)
+      if (stop.kind === 'end') assertEndsAsNamed(segment, scan)
       // A batch that the window cuts in two is left for the next one, unless it fills this one alone.
       if (stop.kind === 'more' && scan.remaining > 0 && scan.batch.found > 0) rewindToBatch(scan, found)
       if (found.count > 0) this.#take({ window, found, firstIndex }, segment.lastIndex)

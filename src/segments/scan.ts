@@ -178,12 +178,24 @@ export function* walkWhole(format: Format, segment: Segment, state: ScanState, v
     const window = yield { offset, length: Math.min(wanted, state.limit - offset) }
     found.clear()
     const stop = format.scan(window, state, found)
+    if (stop.kind === 'end') assertEndsAsNamed(segment, state)
     if (visit(window, found) === 'stop' || stop.kind === 'end') return
     const starved =
       stop.kind === 'more' && state.offset === offset && window.length < Math.min(stop.need, state.limit - offset)
     if (stop.kind !== 'more' || starved) throw new ScanFailure(segment, stop)
     wanted = Math.max(WINDOW_BYTES, stop.need)
   }
+}
+
+/**
+ * A sealed segment ends with the commit that its successor goes on from. One of another copy of the log, which went on by itself,
+ * can be whole, of the same length and of the right indexes: only this tells it.
+ */
+export function assertEndsAsNamed(segment: Segment, { wholeEnd, previousCrc, lastCommitOffset }: ScanState): void {
+  const { sealed, end } = segment
+  if (!sealed || wholeEnd !== end.offset || previousCrc === undefined || previousCrc === end.commitCrc) return
+  const reason = 'its last commit is another than the one its successor goes on from'
+  throw new ScanFailure(segment, { kind: 'bad', offset: lastCommitOffset, reason, blank: false })
 }
 
 type WindowVisitor = (window: Window, found: EntryPositions) => 'stop' | undefined
