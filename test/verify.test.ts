@@ -1,8 +1,9 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { inspectWal, openWal, verifyWal } from '../src/index.js'
+import { inspectWal, openWal, repairWal, verifyWal } from '../src/index.js'
 import { openWith } from '../src/open.js'
 import { SimulatedFileSystem } from '../src/testing.js'
 import type { VerifyReport } from '../src/types.js'
@@ -263,6 +264,35 @@ describe('verifyWal on a real file system', () => {
     await verifyWal(path)
     await inspectWal(path)
     expect(await look()).toEqual(before)
+  })
+
+  it.runIf(existsSync('/proc/self/fd'))('leaves no descriptor open, however it ends', async () => {
+    const path = await realDirectory()
+    const wal = await openWal(path)
+    for (let i = 0; i < 3; i++) {
+      await wal.append('x'.repeat(5000))
+      await wal.rotate()
+    }
+    await wal.close()
+    const [first] = (await readdir(path)).filter(name => name.endsWith('.wal')).sort()
+    await writeFile(join(path, first!), (await readFile(join(path, first!))).fill(1, 5000, 5010))
+    const before = readdirSync('/proc/self/fd').length
+    for (let round = 0; round < 20; round++) {
+      const stop = new AbortController()
+      const onProgress = () => stop.abort('stop')
+      expect((await verifyWal(path)).ok).toBe(false)
+      await expect(verifyWal(path, { signal: stop.signal, onProgress })).rejects.toBe('stop')
+      await inspectWal(path)
+      await repairWal(path, { strategy: 'salvage' })
+      await repairWal(path, {
+        strategy: 'salvage',
+        dryRun: false,
+        output: join(path, '..', `${round}-of-${basename(path)}`),
+      })
+      directories.push(join(path, '..', `${round}-of-${basename(path)}`))
+    }
+    await new Promise(resolve => setTimeout(resolve, 20))
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
   })
 
   it('names a file in the place of the directory', async () => {
