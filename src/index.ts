@@ -1,5 +1,6 @@
 export { bytes, json, text } from './codec/encoding.js'
 export { WalError, type WalErrorCode } from './errors.js'
+export { followWal } from './follow.js'
 export { type InspectOptions, inspectWal, type WalInspection } from './inspect.js'
 export { openWal } from './open.js'
 export { type RepairOptions, repairWal } from './repair.js'

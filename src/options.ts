@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { WalError } from './errors.js'
-import type { Encoding, Logger, WalOptions } from './types.js'
+import type { Encoding, FollowOptions, Logger, WalOptions } from './types.js'
 
 /** How often a commit is followed by a sync. */
 export type SyncPolicy = { kind: 'always' } | { kind: 'interval'; intervalMs: number } | { kind: 'never' }
@@ -138,6 +138,35 @@ function refuseUnknown(name: string, value: unknown): void {
     throw new WalError('WAL_INVALID_OPTION', `The option '${name}' is not available in this version. Leave it out.`)
 }
 
+/** Every option of `followWal` with its value. */
+export interface ResolvedFollowOptions {
+  readonly encoding: Encoding<never, unknown>
+  readonly pollIntervalMs: number
+  readonly logger: Logger
+}
+
+const FOLLOW_OPTIONS = ['encoding', 'pollIntervalMs', 'logger', 'fileSystem']
+const POLL_INTERVAL_MS = 25
+
+/** As `resolveOptions`, for what `followWal` takes. */
+export function resolveFollowOptions(
+  given: FollowOptions & { encoding: Encoding<never, unknown> },
+): ResolvedFollowOptions {
+  for (const [name, value] of Object.entries(given)) {
+    if (FOLLOW_OPTIONS.includes(name)) continue
+    refuseUnknown(name, value)
+    if (value === undefined) continue
+    const message = `'${name}' is an option of a writer; followWal knows ${FOLLOW_OPTIONS.join(', ')}.`
+    throw new WalError('WAL_INVALID_OPTION', message)
+  }
+  checkEncoding(given.encoding)
+  return {
+    encoding: given.encoding,
+    pollIntervalMs: integer('pollIntervalMs', given.pollIntervalMs, POLL_INTERVAL_MS, 1, 0x7fffffff),
+    logger: resolveLogger(given.logger),
+  }
+}
+
 function checkEncoding(encoding: Partial<Encoding<never, unknown>> | null): void {
   const { name, encode, decode } = encoding ?? {}
   if (typeof name !== 'string' || typeof encode !== 'function' || typeof decode !== 'function') {
@@ -223,8 +252,7 @@ function resolveLock(value: WalOptions['lock']): WalOptions['lock'] {
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Silent unless one is given. Throws a TypeError for one that lacks a level. */
-export function resolveLogger(value: Logger | undefined): Logger {
+function resolveLogger(value: Logger | undefined): Logger {
   if (value === undefined) return SILENT
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
     if (typeof value?.[level] !== 'function') throw new TypeError(`logger.${level} must be a function`)

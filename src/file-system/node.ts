@@ -13,6 +13,7 @@ import {
   read,
   readSync,
   type Stats,
+  watch,
   write,
 } from 'node:fs'
 import { promisify } from 'node:util'
@@ -79,6 +80,13 @@ export const nodeFileSystem: FileSystem = {
     } finally {
       await closeFd(fd)
     }
+  },
+
+  watch(path, onChange) {
+    const watcher = watch(path, { persistent: false }, event => onChange(event === 'rename'))
+    // The caller looks by itself now and then.
+    watcher.on('error', () => watcher.close())
+    return () => watcher.close()
   },
 
   lock: kernelLock,

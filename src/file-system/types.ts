@@ -27,6 +27,12 @@ export interface FileSystem {
   /** Makes the names in a directory durable (creations, renames, unlinks). */
   syncDirectory(directory: string): Promise<void>
   /**
+   * Calls back when the contents of the file at `path` may have changed, without keeping the process alive; `replaced` when the
+   * name no longer leads to that file and wants to be watched anew. Returns a function that ends it. Throws where that cannot be
+   * had, for whatever reason; it may also miss changes, so nobody may rely on it alone.
+   */
+  watch?(path: string, onChange: (replaced: boolean) => void): () => void
+  /**
    * Takes the one writer's lock on `path` (created when missing) and writes `owner` into the file. Resolves undefined when
    * another holder has it. The lock ends with the process, whatever ends the process.
    */

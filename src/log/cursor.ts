@@ -48,6 +48,8 @@ export class FileCursor<T> implements LogCursor<T> {
   #error: unknown
   #hasError = false
   #wake: (() => void) | undefined
+  /** How often in a row what it read was not as it should be. */
+  #attempts = 0
 
   constructor(side: ReadSide, options: CursorOptions<T>, start: CursorStart<T>) {
     this.#side = side
@@ -243,9 +245,11 @@ export class FileCursor<T> implements LogCursor<T> {
     const cuts = this.#cuts
     try {
       await this.#read(segment)
+      this.#attempts = 0
     } catch (error) {
+      this.#scan = undefined
       // What it read may have been removed meanwhile, and is not what it will read next.
-      if (cuts !== this.#cuts) return
+      if (cuts !== this.#cuts || (await this.#side.state.recheck?.(error, segment, ++this.#attempts))) return
       throw this.#side.explain(error, segment, this.#next)
     }
   }

@@ -27,6 +27,13 @@ export interface ReadableState {
   /** Set when what lies beyond the durable entries is in doubt. */
   readonly failure: WalError | undefined
   readonly isClosed: boolean
+  /**
+   * What a follower does before it believes an error of reading a segment: looks whether the writer has removed it meanwhile, and lets
+   * it be read anew. Resolves with whether to read again.
+   */
+  recheck?(error: unknown, segment: Segment, attempt: number): Promise<boolean>
+  /** Told when the first one begins to wait for a change, and when nobody waits any more. */
+  onWaiting?(isWaiting: boolean): void
 }
 
 /** How much of the last commits is kept, at most, for cursors that follow the log. */
@@ -65,7 +72,10 @@ export class ReadSide {
   /** Calls back once at the next change of the log; returns a function that takes the wish back. */
   onceChanged(callback: () => void): () => void {
     this.#waiters.add(callback)
-    return () => this.#waiters.delete(callback)
+    if (this.#waiters.size === 1) this.state.onWaiting?.(true)
+    return () => {
+      if (this.#waiters.delete(callback) && this.#waiters.size === 0) this.state.onWaiting?.(false)
+    }
   }
 
   /** Wakes everybody who waits for a change. */
@@ -73,6 +83,7 @@ export class ReadSide {
     if (this.#waiters.size === 0) return
     const waiting = [...this.#waiters]
     this.#waiters.clear()
+    this.state.onWaiting?.(false)
     for (const wake of waiting) wake()
   }
 
@@ -81,6 +92,11 @@ export class ReadSide {
       this.#files.forget(segment)
       this.#forgetTable(segment)
     }
+  }
+
+  /** From now on the segment is read around the page cache where that can be had. */
+  readDirectly(segment: Segment): void {
+    this.#files.readDirectly(segment)
   }
 
   close(): void {
@@ -111,18 +127,19 @@ export class ReadSide {
     throw outOfRange(`There is no entry ${index}; the last one is ${lastIndex}.`, range)
   }
 
-  async get(index: number): Promise<Entry<Buffer>> {
+  async get(index: number, attempt = 1): Promise<Entry<Buffer>> {
     this.assertReadable(index)
     const segment = this.segmentOf(index)
     const scratch = this.#scratches.pop() ?? new Scratch()
     try {
-      while (segment.offsets === undefined) await this.#ensureOffsets(segment)
+      while (!reaches(segment, index)) await this.#ensureOffsets(segment, index)
       const window = scratch.open(this.#placeOf(segment, index))
       await this.#files.using(segment, async file => {
         window.length = await readFully(file, window.bytes, window.length, window.start)
       })
       return this.#own(segment, index, window)
     } catch (error) {
+      if (await this.state.recheck?.(error, segment, attempt)) return this.get(index, attempt + 1)
       throw this.explain(error, segment, index)
     } finally {
       if (this.#scratches.length < MAX_SCRATCHES) this.#scratches.push(scratch)
@@ -134,7 +151,7 @@ export class ReadSide {
     const segment = this.segmentOf(index)
     try {
       return this.#files.usingSync(segment, file => {
-        if (segment.offsets === undefined) driveSync(file, this.#walkAllOffsets(segment))
+        if (!reaches(segment, index)) driveSync(file, this.#walkOffsets(segment))
         this.#touchTable(segment)
         const window = syncScratch.open(this.#placeOf(segment, index))
         window.length = readSyncFully(file, window.bytes, window.length, window.start)
@@ -165,18 +182,23 @@ export class ReadSide {
   /** A walk that begins at the commit which holds `index`. */
   async scanFrom(segment: Segment, index: number): Promise<ScanState> {
     if (index === segment.firstIndex) return startSegmentScan(this.state.format, segment)
-    while (segment.offsets === undefined) await this.#ensureOffsets(segment)
-    const { slots } = segment.offsets
-    let at = index - segment.firstIndex
-    while (slots[at]! >= 0) at--
+    while (!reaches(segment, index)) await this.#ensureOffsets(segment, index)
+    this.#touchTable(segment)
+    return this.#scanAt(segment, segment.offsets!, index - segment.firstIndex)
+  }
+
+  /** A walk that begins at the commit which holds the entry in slot `at`. */
+  #scanAt(segment: Segment, { slots }: EntryPositions, at: number): ScanState {
+    let first = at
+    while (slots[first]! >= 0) first--
     const { format } = this.state
     return startScan({
       binding: format.bind(segment.header),
       maxEntryBytes: segment.header.maxEntryBytes,
-      offset: offsetAt(slots[at]!, format) - format.commitPrefixBytes,
+      offset: offsetAt(slots[first]!, format) - format.commitPrefixBytes,
       limit: segment.end.offset,
-      index: segment.firstIndex + at,
-      previousCrc: at === 0 ? (segment.header.predecessor?.commitCrc ?? 0) : undefined,
+      index: segment.firstIndex + first,
+      previousCrc: first === 0 ? (segment.header.predecessor?.commitCrc ?? 0) : undefined,
     })
   }
 
@@ -191,6 +213,8 @@ export class ReadSide {
     if (error instanceof WalError) return error
     if (index < firstIndex) return truncatedBefore(index, firstIndex)
     if (index > committedIndex) return this.state.failure ?? truncatedAfter(index, committedIndex)
+    // Of a follower that could not look again: the writer has removed it.
+    if (isMissing(error) && this.state.recheck !== undefined) return truncatedBefore(index, segment.lastIndex + 1)
     if (isMissing(error)) {
       const message = `${segment.path} is gone, though the log was not told to remove it. Restore the file, or see repairWal.`
       const range = { firstIndex: segment.firstIndex, lastIndex: segment.lastIndex }
@@ -199,18 +223,19 @@ export class ReadSide {
     return ioError('reading', segment.path, error)
   }
 
-  async #ensureOffsets(segment: Segment): Promise<void> {
-    this.#touchTable(segment)
-    if (segment.offsets !== undefined) return
+  /** Brings a segment's table up to its end. The table may be dropped, and the segment grow, before the caller looks again. */
+  async #ensureOffsets(segment: Segment, index: number): Promise<void> {
     let building = this.#building.get(segment)
     if (building === undefined) {
       building = this.#files
-        .using(segment, file => drive(file, this.#walkAllOffsets(segment)))
+        .using(segment, file => drive(file, this.#walkOffsets(segment)))
         .finally(() => this.#building.delete(segment))
       this.#building.set(segment, building)
     }
     await building
     this.#touchTable(segment)
+    const { offsets, firstIndex } = segment
+    if (offsets !== undefined && index - firstIndex >= offsets.count) throw new ScanFailure(segment, { kind: 'end' })
   }
 
   /** Notes the use of a sealed segment's table, and drops those unused for longest where they take too much memory together. */
@@ -239,15 +264,24 @@ export class ReadSide {
     this.#touchTable(segment)
   }
 
-  /** Builds a segment's offset table. An active segment grows meanwhile: goes on until it has caught up, then hands the table over. */
-  *#walkAllOffsets(segment: Segment): Walk<void> {
-    const offsets = new EntryPositions(1024)
-    const state = startSegmentScan(this.state.format, segment)
+  /**
+   * Builds a segment's offset table, or brings it up to its end. An active segment grows meanwhile: goes on until it has caught up. The
+   * writer adds to the table itself, so what is there by then is not added again.
+   */
+  *#walkOffsets(segment: Segment): Walk<void> {
+    const known = segment.offsets
+    const state =
+      known === undefined || known.count === 0
+        ? startSegmentScan(this.state.format, segment)
+        : this.#scanAt(segment, known, known.count - 1)
+    const before = state.index - segment.firstIndex
+    const found = new EntryPositions(1024)
     while (state.offset < segment.end.offset) {
       state.limit = segment.end.offset
-      yield* walkOffsets(this.state.format, segment, state, offsets)
+      yield* walkOffsets(this.state.format, segment, state, found)
     }
-    segment.offsets ??= offsets
+    const table = (segment.offsets ??= known ?? found)
+    for (let i = table.count - before; i < found.count; i++) table.push(found.slots[i]!)
   }
 
   /** Where the bytes of an entry lie, as far as the table tells: up to the next entry's. */
@@ -269,6 +303,13 @@ export class ReadSide {
     entry.data = Buffer.from(entry.data)
     return entry
   }
+}
+
+/** Whether the offset table says where an entry lies and where it ends. */
+function reaches({ offsets, firstIndex, end }: Segment, index: number): boolean {
+  if (offsets === undefined) return false
+  const at = index - firstIndex
+  return at + 1 < offsets.count || (at < offsets.count && index === end.lastIndex)
 }
 
 /** A live, growing table of a segment's entries: adds what a commit at `start` brought. */

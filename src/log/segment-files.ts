@@ -1,5 +1,6 @@
 import { isOutOfDescriptors } from '../file-system/errno.js'
 import type { File, FileSystem } from '../file-system/types.js'
+import { DirectFile } from '../segments/direct-file.js'
 import type { Segment } from '../segments/segment.js'
 
 /** How many files nobody reads just now stay open for the next reader. */
@@ -21,10 +22,18 @@ export class SegmentFiles {
   readonly #fs: FileSystem
   /** By path, in the order of last use. */
   readonly #shared = new Map<string, Shared>()
+  /** Paths that are read around the page cache. */
+  readonly #direct = new Set<string>()
   #closed = false
 
   constructor(fs: FileSystem) {
     this.#fs = fs
+  }
+
+  /** From now on the segment is read around the page cache where that can be had. */
+  readDirectly(segment: Segment): void {
+    this.#direct.add(segment.path)
+    this.forget(segment)
   }
 
   /** Runs `read` with the segment's file open. */
@@ -89,6 +98,7 @@ export class SegmentFiles {
 
   /** Out of descriptors, those that are only kept for later go first. */
   async #open(path: string): Promise<File> {
+    if (this.#direct.has(path)) return DirectFile.open(this.#fs, path)
     try {
       return await this.#fs.open(path, 'read')
     } catch (error) {

@@ -51,9 +51,12 @@ export async function verifyOpenLog(
 
 function targetOf({ path, header, contentStart, end, sealed }: Segment, log: VerifiableState): Target {
   const common = { path, header, contentStart, limit: end.offset, sealed }
-  const { offset, lastIndex, commitCrc } = end
-  if (sealed || log.failure === undefined)
-    return { ...common, named: { lastIndex, commitCrc }, proven: { offset, lastIndex } }
+  const { offset, lastIndex, commitCrc, commitOffset } = end
+  if (sealed || log.failure === undefined) {
+    // A follower knows where the newest segment ends, and not with which commit.
+    const isNamed = sealed || commitOffset > 0 || lastIndex < header.firstIndex
+    return { ...common, named: isNamed ? { lastIndex, commitCrc } : undefined, proven: { offset, lastIndex } }
+  }
   // After a failed sync nobody knows what became of the entries above the durable ones.
   return { ...common, named: undefined, proven: { offset: 0, lastIndex: log.durableIndex } }
 }

@@ -68,7 +68,7 @@ export class Segment {
       bytes: offset,
       sealed: this.sealed,
     }
-    if (!this.isEmpty && minTimestamp <= maxTimestamp) {
+    if (!this.isEmpty && Number.isFinite(minTimestamp) && Number.isFinite(maxTimestamp)) {
       info.firstTimestamp = minTimestamp
       info.lastTimestamp = maxTimestamp
     }
