@@ -276,6 +276,51 @@ describe('a follower', () => {
   })
 })
 
+describe('a consumer of a follower', () => {
+  it('keeps its checkpoint in a directory of its own, and goes on from there', async () => {
+    const fs = new SimulatedFileSystem()
+    const wal = await write(fs)
+    await fill(wal, 5)
+    await fs.createDirectory('/mine')
+    const before = (await fs.list('/log')).sort()
+    const first = await follow(fs)
+    await first.waitForCommit(5)
+    const seen: number[] = []
+    const consumer = first.consumer('billing', { directory: '/mine' })
+    const stop = new AbortController()
+    const running = consumer.run(
+      entries => {
+        for (const { index } of entries) seen.push(index)
+        if (seen.length >= 5) stop.abort()
+      },
+      { signal: stop.signal },
+    )
+    await running.catch(() => undefined)
+    await first.close()
+    expect(seen).toEqual([1, 2, 3, 4, 5])
+    await fill(wal, 2)
+    const second = await follow(fs)
+    await second.waitForCommit(7)
+    for await (const chunk of second.consumer('billing', { directory: '/mine' }).chunks()) {
+      for (const { index } of chunk) seen.push(index)
+      if (seen.length >= 7) break
+    }
+    await second.close()
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7])
+    expect((await fs.list('/log')).sort().filter(name => !name.endsWith('.wal'))).toEqual(
+      before.filter(name => !name.endsWith('.wal')),
+    )
+    expect(await fs.list('/mine')).toContain('billing')
+  })
+
+  it('needs that directory', async () => {
+    const fs = new SimulatedFileSystem()
+    await write(fs)
+    const follower = await follow(fs)
+    expect(() => follower.consumer('billing')).toThrow(/directory/)
+  })
+})
+
 describe('followWal refuses', () => {
   it('what is no log, or not yet', async () => {
     const fs = new SimulatedFileSystem()
