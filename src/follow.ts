@@ -36,20 +36,10 @@ export function followWal(
   directory: string,
   options: FollowOptions & { encoding?: Encoding<never, unknown> } = {},
 ): Promise<WalReader<unknown>> {
-  return followWith(directory, options, systemClock)
+  return follow(directory, options, systemClock).then(({ wal }) => wal)
 }
 
-/** As `followWal`, with the clock given: for tests and the crash exploration. */
-export async function followWith(
-  directory: string,
-  given: FollowOptions & { encoding?: Encoding<never, unknown> },
-  clock: Clock,
-): Promise<WalReader<unknown>> {
-  const { wal } = await follow(directory, given, clock)
-  return wal as unknown as WalReader<unknown>
-}
-
-/** As `followWith`; gives the log behind what users hold too. */
+/** As `followWal`, with the clock given; gives the log behind what users hold too: for tests and the crash exploration. */
 export async function follow(
   directory: string,
   given: FollowOptions & { encoding?: Encoding<never, unknown> },

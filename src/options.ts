@@ -142,10 +142,11 @@ function refuseUnknown(name: string, value: unknown): void {
 export interface ResolvedFollowOptions {
   readonly encoding: Encoding<never, unknown>
   readonly pollIntervalMs: number
+  readonly readCacheBytes: number
   readonly logger: Logger
 }
 
-const FOLLOW_OPTIONS = ['encoding', 'pollIntervalMs', 'logger', 'fileSystem']
+const FOLLOW_OPTIONS = ['encoding', 'pollIntervalMs', 'readCacheBytes', 'logger', 'fileSystem']
 const POLL_INTERVAL_MS = 25
 
 /** As `resolveOptions`, for what `followWal` takes. */
@@ -163,6 +164,13 @@ export function resolveFollowOptions(
   return {
     encoding: given.encoding,
     pollIntervalMs: integer('pollIntervalMs', given.pollIntervalMs, POLL_INTERVAL_MS, 1, 0x7fffffff),
+    readCacheBytes: integer(
+      'readCacheBytes',
+      given.readCacheBytes,
+      DEFAULT_READ_CACHE_BYTES,
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
     logger: resolveLogger(given.logger),
   }
 }

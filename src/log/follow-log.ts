@@ -38,6 +38,7 @@ export interface FollowLogParts<Out> {
   format: Format
   logger: Logger
   pollIntervalMs: number
+  readCacheBytes: number
   view: FollowView
   events: EventEmitter<WalEvents>
   /** Ends what reads through the log beside its cursors: consumers store their positions. */
@@ -82,9 +83,9 @@ export class FollowLog<Out> implements ReadableLog<Out>, ReadableState, LogHisto
     this.format = format
     this.#view = view
     this.#announcer = new Announcer(events, directory)
-    this.#side = new ReadSide(fs, this)
+    this.#side = new ReadSide(fs, this, parts.readCacheBytes)
     this.#lookout = new Lookout({ clock, pollIntervalMs, look: () => this.#look() })
-    this.#watchAll()
+    this.#lookout.tell()
   }
 
   // ---- where the log stands
@@ -260,6 +261,7 @@ export class FollowLog<Out> implements ReadableLog<Out>, ReadableState, LogHisto
 
   /** One look: cheap while the writer only appends. Never rejects. */
   async #look(): Promise<boolean> {
+    this.#watchAll()
     try {
       const changed = await this.#catchUp()
       this.#troubleSince = undefined
@@ -328,7 +330,6 @@ export class FollowLog<Out> implements ReadableLog<Out>, ReadableState, LogHisto
     const firstNew = Math.max(cut + 1, fresh.firstIndex)
     if (lastIndex >= firstNew)
       this.#announcer.announce('commit', { firstIndex: firstNew, lastIndex, bytes: grownBy(old, segments) })
-    this.#watchAll()
     this.#side.changed()
     return lastIndex !== old.lastIndex || fresh.firstIndex !== old.firstIndex || gone.length > 0
   }
