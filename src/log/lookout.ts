@@ -9,7 +9,7 @@ export interface LookoutParts {
 }
 
 /** While the file system tells of changes in time, this is often enough to notice that it no longer does. */
-const RELAXED_MS = 250
+const RELAXED_MS = 100
 
 /**
  * Looks when the file system says that something changed, and now and then by itself: file systems on other machines say
