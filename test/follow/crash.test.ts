@@ -73,8 +73,8 @@ const workloads: Record<string, { options: WalOptions; run: (scene: Scene) => Pr
       await wal.append('last')
     },
   },
-  'a lazy sync': {
-    options: { sync: 'never' },
+  'a lazy sync, in lines of text': {
+    options: { sync: 'never', format: 'ndjson' },
     async run({ wal }) {
       await wal.append('one')
       await wal.append('two')

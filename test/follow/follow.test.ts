@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import type { FollowOptions, Wal, WalOptions, WalReader } from '../../src/index.js'
 import { followWal, json, openWal, text } from '../../src/index.js'
@@ -11,8 +11,11 @@ afterEach(async () => {
 
 type Writer = Wal<string, string>
 
+/** The layout that logs are written in. */
+let format: WalOptions['format'] = 'binary'
+
 async function write(fs: SimulatedFileSystem, options: WalOptions = {}): Promise<Writer> {
-  const wal = await openWal('/log', { encoding: text(), fileSystem: fs, ...options })
+  const wal = await openWal('/log', { encoding: text(), fileSystem: fs, format, ...options })
   open.push(wal)
   return wal
 }
@@ -52,7 +55,11 @@ function collect(wal: WalReader<string>, options: Parameters<WalReader<string>['
   return { seen, indexes, ended, cursor }
 }
 
-describe('a follower', () => {
+describe.each(['ndjson', 'binary'] as const)('a follower of a log in %s', layout => {
+  beforeEach(() => {
+    format = layout
+  })
+
   it('shows what is durable, and what becomes so', async () => {
     const fs = new SimulatedFileSystem()
     const wal = await write(fs)

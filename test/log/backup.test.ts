@@ -13,8 +13,11 @@ afterEach(async () => {
   for (const wal of open.splice(0)) await wal.close()
 })
 
+/** The layout that logs are written in; a copy keeps that of its log. */
+let format: WalOptions['format'] = 'binary'
+
 async function openLog(directory: string, options: WalOptions = {}) {
-  const wal = await openWal(directory, options)
+  const wal = await openWal(directory, { format, ...options })
   open.push(wal)
   return wal
 }
@@ -39,7 +42,11 @@ const expected = (from: number, to: number) =>
 /** What a directory of a simulated file system holds. */
 const names = async (fs: FileSystem, path: string) => ((await fs.stat(path)) ? (await fs.list(path)).sort() : undefined)
 
-describe('a backup', () => {
+describe.each(['ndjson', 'binary'] as const)('a backup of a log in %s', layout => {
+  beforeEach(() => {
+    format = layout
+  })
+
   it('opens as a log of its own and holds what was durable', async () => {
     const fs = new SimulatedFileSystem()
     const wal = await openLog('/log', { fileSystem: fs })

@@ -59,10 +59,13 @@ describe('retention', () => {
     expect((await wal.get(7)).data.toString()).toBe('one')
   })
 
-  it('removes by bytes', async () => {
-    const { wal } = await openLog({ retention: { maxBytes: 12_000 } })
+  it.each([
+    ['binary', 12_000],
+    ['ndjson', 3000],
+  ] as const)('removes by bytes, in %s', async (format, maxBytes) => {
+    const { wal } = await openLog({ format, retention: { maxBytes } })
     await fill(wal, 5)
-    await until(() => wal.stats().usedBytes <= 12_000)
+    await until(() => wal.stats().usedBytes <= maxBytes)
     expect(wal.firstIndex).toBeGreaterThan(1)
   })
 
