@@ -32,7 +32,7 @@ describe('the promises of docs/DURABILITY.md', () => {
   it(
     'are kept whenever the power goes or the process dies',
     async () => {
-      const states = process.env['CRASH_STATES'] ?? '10000'
+      const states = process.env['CRASH_STATES'] ?? (process.env['CI'] === undefined ? '10000' : '100000')
       const output = await explore('--only', 'crash', '--states', states)
       expect(counted('crash states explored', output)).toBeGreaterThanOrEqual(Number(states))
     },

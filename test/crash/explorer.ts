@@ -75,7 +75,7 @@ export class Explorer {
     const restore = useRandomBytesOf(this.#course.seed)
     try {
       const { workload, seed } = this.#course
-      const oracle = new Oracle({ firstIndex: workload.startIndex ?? START_INDEX, entries: [] })
+      const oracle = new Oracle({ firstIndex: workload.startIndex ?? START_INDEX, entries: [] }, workload.floats)
       await this.#live({ fs: new SimulatedFileSystem({ seed }), oracle, path: [] }, scene => workload.run(scene))
     } finally {
       restore()
@@ -192,8 +192,12 @@ function crash(scene: Scene, path: readonly Shot[], loss: Loss): Wreck {
 /** The process was killed, and the kernel failed to write back what it left: it is seen, and not on disk. */
 async function loseWriteBack(fs: SimulatedFileSystem, seed: number): Promise<void> {
   const reported = seed % 2 === 0 ? 'nobody' : 'next-sync'
-  if ((await fs.stat(DIRECTORY)) === undefined) return
-  for (const name of await fs.list(DIRECTORY)) fs.failWriteBack(`${DIRECTORY}/${name}`, { reported })
+  const lose = async (path: string): Promise<void> => {
+    const kind = (await fs.stat(path))?.kind
+    if (kind === 'file') fs.failWriteBack(path, { reported })
+    if (kind === 'directory') for (const name of await fs.list(path)) await lose(`${path}/${name}`)
+  }
+  await lose(DIRECTORY)
 }
 
 function someLoss(choice: Random): Loss {

@@ -203,7 +203,8 @@ export class FaultLoop {
   }
 
   #fresh(): Oracle {
-    return new Oracle({ firstIndex: this.#course.workload.startIndex ?? 1, entries: [] })
+    const { startIndex = 1, floats } = this.#course.workload
+    return new Oracle({ firstIndex: startIndex, entries: [] }, floats)
   }
 
   #scene(parts: Parts): Scene {

@@ -22,6 +22,20 @@ export type Change =
   | { kind: 'truncateBefore'; index: number }
   | { kind: 'reset'; nextIndex: number }
 
+/** How far a consumer's stored position may be. */
+interface Checkpoint {
+  /** Its promise has resolved. */
+  stored: number
+  noted: number
+}
+
+export interface Backup {
+  /** What it holds if it is there at all. */
+  state: LogState
+  /** Its promise has resolved: it is there. */
+  isDone: boolean
+}
+
 export function nextIndexOf(state: LogState): number {
   return state.firstIndex + state.entries.length
 }
@@ -40,8 +54,56 @@ export class Oracle {
   /** So many survive the death of the process. */
   #committed = 0
 
-  constructor(state: LogState) {
+  /** Whether the first index may rise without being asked. */
+  readonly floats: boolean
+  #checkpoint: Checkpoint = { stored: 0, noted: 0 }
+  /** Every entry there ever was in this history. */
+  #known = new Set<string>()
+  /** A log that was cut may end before a checkpoint; the consumer is told at its next read. */
+  #hasCuts = false
+  #backups = new Map<string, Backup>()
+
+  constructor(state: LogState, floats = false) {
     this.#states = [state]
+    this.floats = floats
+  }
+
+  get backups(): ReadonlyMap<string, Readonly<Backup>> {
+    return this.#backups
+  }
+
+  backUp(path: string, { firstIndex, durableIndex }: { firstIndex: number; durableIndex: number }): void {
+    const entries = this.current.entries.filter(({ index }) => index >= firstIndex && index <= durableIndex)
+    this.#backups.set(path, { state: { firstIndex, entries }, isDone: false })
+  }
+
+  backedUp(path: string): void {
+    const { state } = this.#backups.get(path)!
+    this.#backups.set(path, { state, isDone: true })
+  }
+
+  /** From now on nothing else may be found there. */
+  foundBackup(path: string, state: LogState): void {
+    this.#backups.set(path, { ...this.#backups.get(path)!, state })
+  }
+
+  /** A consumer says that it has processed everything up to `index`. */
+  note(index: number): void {
+    this.#checkpoint = { ...this.#checkpoint, noted: index }
+  }
+
+  store(index: number): void {
+    this.#checkpoint = { ...this.#checkpoint, stored: Math.max(this.#checkpoint.stored, index) }
+  }
+
+  /** A consumer goes on behind `index`: neither before what it was told is stored nor behind what it has said, or the log has. */
+  recoverCheckpoint(index: number): void {
+    const { stored, noted } = this.#checkpoint
+    const last = nextIndexOf(this.current) - 1
+    if (index < stored || index > noted || (index > last && !this.#hasCuts))
+      throw new Violation(`a checkpoint is at ${index}, stored ${stored}, noted ${noted}, and the log ends at ${last}`)
+    // What was found need not be on stable storage: it is enough that nothing goes back behind what was told to be.
+    this.#checkpoint = { stored, noted: index }
   }
 
   get current(): LogState {
@@ -52,9 +114,19 @@ export class Oracle {
   accept(change: Change): number {
     const state = apply(this.current, change)
     this.#states.push(state)
+    if (change.kind === 'truncateAfter' || change.kind === 'reset') this.#hasCuts = true
     const number = this.#states.length - 1
-    if (change.kind === 'append') for (const entry of change.entries) this.#changeOf.set(entry, number)
+    if (change.kind !== 'append') return number
+    for (const entry of change.entries) {
+      this.#changeOf.set(entry, number)
+      this.#known.add(nameOf(entry))
+    }
     return number
+  }
+
+  /** Whether such an entry was ever accepted. */
+  knows(entry: Pick<Stored, 'index' | 'data'>): boolean {
+    return this.#known.has(nameOf(entry))
   }
 
   /** How many calls were accepted. */
@@ -92,7 +164,11 @@ export class Oracle {
   }
 
   afterKill(): Oracle {
-    const copy = new Oracle(this.current)
+    const copy = new Oracle(this.current, this.floats)
+    copy.#checkpoint = this.#checkpoint
+    copy.#hasCuts = this.#hasCuts
+    copy.#known = new Set(this.#known)
+    copy.#backups = new Map(this.#backups)
     copy.#states = this.#states.slice()
     copy.#durable = this.#durable
     copy.#committed = this.#committed
@@ -102,7 +178,8 @@ export class Oracle {
   /** The log was opened and holds `found`: checks it, and takes it for what binds from now on. */
   recover(found: LogState): void {
     const allowed = this.#states.slice(this.#committed)
-    if (!allowed.some(state => isSame(state, found))) throw new Violation(explain(found, allowed))
+    const isAllowed = (state: LogState) => isSame(this.floats ? floatTo(state, found.firstIndex) : state, found)
+    if (!allowed.some(isAllowed)) throw new Violation(explain(found, allowed))
     this.#states = [found]
     this.#changeOf.clear()
     this.#durable = this.#committed = 0
@@ -112,6 +189,16 @@ export class Oracle {
     const entry = this.current.entries[index - this.current.firstIndex]
     return (entry && this.#changeOf.get(entry)) ?? 0
   }
+}
+
+function nameOf({ index, data }: Pick<Stored, 'index' | 'data'>): string {
+  return `${index} ${data.length} ${data.slice(0, 12)}`
+}
+
+/** What is left of a state once its first index has risen. */
+function floatTo(state: LogState, firstIndex: number): LogState {
+  if (firstIndex <= state.firstIndex || firstIndex > nextIndexOf(state)) return state
+  return { firstIndex, entries: state.entries.slice(firstIndex - state.firstIndex) }
 }
 
 function apply(state: LogState, change: Change): LogState {
@@ -130,7 +217,7 @@ function apply(state: LogState, change: Change): LogState {
   }
 }
 
-function isSame(a: LogState, b: LogState): boolean {
+export function isSame(a: LogState, b: LogState): boolean {
   if (a.firstIndex !== b.firstIndex || a.entries.length !== b.entries.length) return false
   return a.entries.every((entry, i) => difference(entry, b.entries[i]!) === undefined)
 }

@@ -7,7 +7,7 @@ import { Random } from '../../src/file-system/simulation/random.js'
 import { openWith } from '../../src/open.js'
 import type { Encoding, IndexRange, Trigger, Wal, WalOptions } from '../../src/types.js'
 import { ManualClock } from '../helpers/manual-clock.js'
-import { type Change, type LogState, nextIndexOf, type Oracle, type Stored } from './oracle.js'
+import { type Backup, type Change, isSame, type LogState, nextIndexOf, type Oracle, type Stored } from './oracle.js'
 import { Violation } from './violation.js'
 
 export const DIRECTORY = '/log'
@@ -63,8 +63,6 @@ export class Scene {
   /** The disk may have an error to report that is not the log's fault: then the log may fail, and must say so. */
   #mayFail = false
   #written = 0
-  /** Everything that was ever accepted. */
-  readonly #accepted = new Set<string>()
 
   constructor({ fs, oracle, options, seed, onStep, slow, heal, signal, trace = () => undefined }: SceneParts) {
     this.fs = fs
@@ -84,7 +82,8 @@ export class Scene {
   }
 
   get first(): number {
-    return this.oracle.current.firstIndex
+    const { firstIndex } = this.oracle.current
+    return this.oracle.floats ? Math.max(firstIndex, this.wal.firstIndex) : firstIndex
   }
 
   /** Last index accepted. */
@@ -110,9 +109,10 @@ export class Scene {
     const how = clean ? 'clean' : `${copiedEntries} entries copied, ${cutBytes} bytes cut`
     this.#trace(`opened: ${found.firstIndex} to ${nextIndexOf(found) - 1} (${how}), ${wal.segments().length} segments`)
     this.oracle.recover(found)
-    for (const { index, data } of found.entries) this.#accepted.add(`${index} ${data}`)
     this.#checkMarks(wal.lastIndex)
     await this.#retrying(() => this.#checkDirectory())
+    if (wal.consumers().length > 0) this.oracle.recoverCheckpoint(wal.consumer('view').checkpointIndex)
+    for (const [path, backup] of this.oracle.backups) await this.#checkBackup(path, backup)
   }
 
   /** Accepts entries, each for itself. */
@@ -173,6 +173,32 @@ export class Scene {
 
   reset(nextIndex: number): void {
     this.#change({ kind: 'reset', nextIndex }, () => this.wal.reset(nextIndex))
+  }
+
+  /** A consumer reads a chunk, if there is one, and notes that it is done. */
+  async process(): Promise<void> {
+    const { wal, oracle } = this
+    if (wal.status !== 'open') return
+    const consumer = wal.consumer('view')
+    if (consumer.lagEntries === 0) return
+    const { value: chunk } = await consumer.chunks().next()
+    if (chunk === undefined) return
+    oracle.note(chunk.lastIndex)
+    this.#trace(`checkpoint ${chunk.lastIndex}`)
+    this.#track(consumer.checkpoint(), () => oracle.store(chunk.lastIndex))
+    await this.stir(2)
+    const closed = consumer.close()
+    this.#track(closed, () => undefined)
+  }
+
+  /** Copies the log into another directory. */
+  backup(path: string): void {
+    const { wal, oracle } = this
+    if (wal.status !== 'open') return
+    const { firstIndex, durableIndex } = wal
+    oracle.backUp(path, { firstIndex, durableIndex })
+    this.#trace(`backup of ${firstIndex} to ${durableIndex}`)
+    this.#track(wal.backup(path), () => oracle.backedUp(path))
   }
 
   /** Emits what `rotation.trigger` waits for. */
@@ -255,8 +281,9 @@ export class Scene {
     if (this.wal.status !== 'open') return
     const { firstIndex, entries } = this.oracle.current
     const found = await this.#retrying(() => this.#read())
-    const expected = entries.slice(0, found.entries.length)
-    if (found.firstIndex !== firstIndex || expected.some((entry, i) => entry.data !== found.entries[i]!.data))
+    const from = this.oracle.floats ? found.firstIndex : firstIndex
+    const expected = entries.slice(from - firstIndex, from - firstIndex + found.entries.length)
+    if (found.firstIndex !== from || expected.some((entry, i) => entry.data !== found.entries[i]!.data))
       throw new Violation('a reader was handed something else than what was written')
   }
 
@@ -394,7 +421,6 @@ export class Scene {
     }
     const accepted = call()
     const number = oracle.accept({ kind: 'append', entries })
-    for (const { index, data } of entries) this.#accepted.add(`${index} ${data}`)
     const last = entries.at(-1)!.index
     this.#trace(`${number}: append of ${entries[0]!.index} to ${last}`)
     if (wal.lastIndex !== last) throw new Violation(`lastIndex is ${wal.lastIndex} after entry ${last} was accepted`)
@@ -417,7 +443,7 @@ export class Scene {
     const before = this.oracle.current
     const number = this.oracle.accept(change)
     // Where there is nothing to do nothing is made durable either.
-    const durable = !this.isLax || this.oracle.current !== before
+    const durable = !this.isLax || (this.oracle.current !== before && !this.oracle.floats)
     this.#trace(`${number}: ${Object.values(change).join(' ')}`)
     this.#track(done, () => {
       this.#trace(`${number} resolved`)
@@ -463,14 +489,38 @@ export class Scene {
       next ??= index
       const accepted = this.oracle.current.entries[index - this.first]
       // What was cut off meanwhile may still be on its way to the reader.
-      if (index !== next++ || !this.#accepted.has(`${index} ${data}`))
+      if (index !== next++ || !this.oracle.knows({ index, data }))
         throw new Violation(`a tail was handed ${index} ${data.slice(0, 20)}, which was not the next entry`)
       if (accepted?.data === data) this.oracle.observe({ durableIndex: 0, committedIndex: index })
     }
   }
 
-  async #read(): Promise<LogState> {
-    const { wal } = this
+  /** A backup is there whole, or not at all unless its promise resolved. */
+  async #checkBackup(path: string, { state, isDone }: Backup): Promise<void> {
+    if ((await this.fs.stat(path)) === undefined) {
+      if (isDone) throw new Violation(`the backup ${path} is gone`)
+      return
+    }
+    const options = {
+      encoding: text() as unknown as Encoding<never, unknown>,
+      fileSystem: this.fs.killImage({ seed: 0 }),
+    }
+    const copy = (await openWith(path, options, this.clock).catch(error => {
+      throw asViolation(error, `opening the backup ${path}`)
+    })) as unknown as Wal<string>
+    const found = await this.#read(copy)
+    // It may hold what became durable after the call, too.
+    const known = found.entries.slice(0, state.entries.length)
+    const later = found.entries.slice(state.entries.length)
+    const isRight = isSame(state, { firstIndex: found.firstIndex, entries: known })
+    if (!isRight || later.some(entry => !this.oracle.knows(entry)))
+      throw new Violation(
+        `the backup ${path} does not hold ${state.entries.length} entries from ${state.firstIndex} on`,
+      )
+    this.oracle.foundBackup(path, found)
+  }
+
+  async #read(wal = this.wal): Promise<LogState> {
     const { firstIndex } = wal
     const entries: Stored[] = []
     try {

@@ -6,6 +6,8 @@ export interface Workload {
   name: string
   /** Of the log it creates. Default 1. */
   startIndex?: number
+  /** Retention raises the first index by itself, segment by segment. */
+  floats?: boolean
   options?: (scene: Scene) => WalOptions
   /** Begins with the log not opened yet, on an empty disk or (as what follows a crash) on what the first life left. */
   run(scene: Scene): Promise<void>
