@@ -120,6 +120,33 @@ describe.each(formats)('repairWal of a log in format %s', format => {
     expect(await entriesOf(fs)).toEqual(entries.filter(({ index }) => index < 5 || index > 8))
   })
 
+  it('salvages entries and commits larger than what is read at a time', async () => {
+    const fs = new SimulatedFileSystem()
+    const wal = await openWal(directory, { fileSystem: fs, encoding: text(), io: 'buffered', format })
+    const large = (letter: string, mebibytes: number) => letter.repeat(mebibytes << 20)
+    await wal.appendBatch(['small', large('b', 3), 'rotten', large('d', 2), 'after'])
+    await wal.appendBatch([large('f', 2), large('g', 2)])
+    await wal.append('end')
+    const [path] = await segmentsOf(fs)
+    await wal.close()
+    expect(await verifyWal(directory, { fileSystem: fs })).toMatchObject({ ok: true, entries: 8 })
+    flipBit(fs, path!, find(fs, path!, format === 'binary' ? 'rotten' : Buffer.from('rotten').toString('base64')))
+    const { findings, entries } = await verifyWal(directory, { fileSystem: fs })
+    expect(findings).toMatchObject([{ kind: 'corrupt', firstIndex: 1, lastIndex: 5 }])
+    expect(entries).toBe(3)
+    expect(await repair(fs)).toMatchObject({ keptEntries: 7, lostRanges: [range(3, 3)] })
+    const kept = await entriesOf(fs)
+    expect(kept.map(({ index, data }) => [index, data[0], data.length])).toEqual([
+      [1, 's', 5],
+      [2, 'b', 3 << 20],
+      [4, 'd', 2 << 20],
+      [5, 'a', 5],
+      [6, 'f', 2 << 20],
+      [7, 'g', 2 << 20],
+      [8, 'e', 3],
+    ])
+  })
+
   it('begins behind a beginning that is lost, and ends before an end that is', async () => {
     const { fs } = await threeSegments({ format })
     const [first, , last] = await segmentsOf(fs)
