@@ -13,7 +13,8 @@ import { heldWorlds } from './world.js'
 describe.each([
   ['direct where the policy allows', {}],
   ['buffered', { io: 'buffered' }],
-] as const)('a log on a held disk, %s', (_how, options) => {
+  ['ndjson', { format: 'ndjson' }],
+] as const)('a log on a held disk: %s', (_how, options) => {
   const worlds = heldWorlds(options)
   watermarkSuite(worlds)
   pressureSuite(worlds)

@@ -12,8 +12,8 @@ describe('a log on the real file system', () => {
   idleCursorSuite(worlds)
 })
 
-describe('a log of many segments, on a simulated disk', () => {
-  const worlds = heldWorlds({ segmentMaxBytes: 5000, rotation: { maxEntries: 20 } })
+describe.each([['binary'], ['ndjson']] as const)("a log of many segments on a simulated disk, format '%s'", format => {
+  const worlds = heldWorlds({ format, segmentMaxBytes: 5000, rotation: { maxEntries: 20 } })
   appendSuite(worlds)
   readSuite(worlds)
   followSuite(worlds)

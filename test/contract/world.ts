@@ -64,7 +64,7 @@ export function heldWorlds(base: WalOptions = {}): MakeHeldWorld {
     const disk = new DiskSwitch(fs)
     const clock = new ManualClock()
     const directory = '/log'
-    const open = opener(directory, { ...base, fileSystem: fs }, clock)
+    const open = opener(directory, { ...base, fileSystem: fs }, clock, () => disk.set('ok'))
     return {
       directory,
       clock,
@@ -83,12 +83,15 @@ export function heldWorlds(base: WalOptions = {}): MakeHeldWorld {
   }
 }
 
-function opener(directory: string, base: WalOptions, clock: Clock) {
+function opener(directory: string, base: WalOptions, clock: Clock, beforeClosing = () => {}) {
   return async <Out, In>(encoding: Encoding<In, Out>, options: WalOptions = {}): Promise<Wal<Out, In>> => {
     const given = { ...base, ...options, encoding: encoding as unknown as Encoding<never, unknown> }
     const wal = (await openWith(directory, given, clock)) as unknown as Wal<Out, In>
     // A log that failed says so when it is closed, which is no news to a test that is over.
-    onTestFinished(() => wal.close().catch(() => undefined))
+    onTestFinished(() => {
+      beforeClosing()
+      return wal.close().catch(() => undefined)
+    })
     return wal
   }
 }
