@@ -38,7 +38,7 @@ import type { PendingCommit } from './pending-commit.js'
 import { extendOffsets, type ReadableState, ReadSide } from './read-side.js'
 import { assertCut, closed, neverComes } from './refusals.js'
 import { RetentionKeeper } from './retention-keeper.js'
-import { startRotation } from './rotation.js'
+import { rotateWherePossible, startRotation } from './rotation.js'
 import { startOf } from './start.js'
 import { statsOf } from './stats-of.js'
 
@@ -342,7 +342,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     this.#committer.assertAccepting()
     let sealed: Segment | undefined
     const done = this.#committer.between(async () => {
-      sealed = (await this.#committer.rotate())?.sealed
+      sealed = await rotateWherePossible(this.#committer, this.#admission)
     })
     this.#admission.startedSegment()
     await done

@@ -1,7 +1,11 @@
 import type { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.js'
+import { ioError } from '../file-system/io-error.js'
+import { PublishDeclined } from '../segments/publish.js'
 import type { Segment } from '../segments/segment.js'
 import type { Trigger, WalEvents, WalOptions } from '../types.js'
+import type { Admission } from './admission.js'
+import type { Committer } from './committer.js'
 
 export interface RotationHost {
   clock: Clock
@@ -58,5 +62,22 @@ function rotateByTrigger(trigger: Trigger | AsyncIterable<unknown>, rotate: () =
   return () => {
     stopped = true
     void iterator.return?.()?.catch(() => undefined)
+  }
+}
+
+/**
+ * A rotation that was asked for. Where no new segment can be had, whoever asked is told so; the log goes on in the old one and tries
+ * again with the next commit.
+ */
+export async function rotateWherePossible(
+  committer: Pick<Committer, 'rotate' | 'store'>,
+  admission: Pick<Admission, 'rotate'>,
+): Promise<Segment | undefined> {
+  try {
+    return (await committer.rotate())?.sealed
+  } catch (error) {
+    if (!(error instanceof PublishDeclined)) throw error
+    admission.rotate()
+    throw ioError('beginning a segment in', committer.store.directory, error.cause)
   }
 }

@@ -16,7 +16,8 @@ const PATIENCE_TURNS = 5000
 /** Sizes of data that begin, end and tear in different places of a sector. */
 const SIZES = [0, 1, 8, 40, 100, 400, 700, 1500, 4200]
 
-const TOLD_BY_OPEN: ReadonlySet<string> = new Set(['WAL_IO', 'WAL_NO_SPACE'])
+/** Nothing was done, and can be tried again. */
+const TOLD: ReadonlySet<string> = new Set(['WAL_IO', 'WAL_NO_SPACE'])
 
 export interface SceneParts {
   fs: SimulatedFileSystem
@@ -157,7 +158,16 @@ export class Scene {
   rotate(): void {
     const { accepted } = this.oracle
     this.#trace(`rotate behind the first ${accepted}`)
-    this.#track(this.wal.rotate(), () => this.oracle.settle(accepted, { durable: true }))
+    const rotated = this.wal.rotate().then(
+      () => true,
+      error => {
+        // Where no new segment can be had the log goes on in the old one.
+        const isDeclined = error instanceof WalError && TOLD.has(error.code)
+        if (!isDeclined || this.#heal === undefined) throw error
+        return false
+      },
+    )
+    this.#track(rotated, isDone => isDone && this.oracle.settle(accepted, { durable: true }))
   }
 
   /** Cuts the log behind an index, or as near to that as there are entries. */
@@ -314,7 +324,7 @@ export class Scene {
       try {
         return await this.#open()
       } catch (error) {
-        const isTold = error instanceof WalError && TOLD_BY_OPEN.has(error.code)
+        const isTold = error instanceof WalError && TOLD.has(error.code)
         if (triesLeft === 0 || !isTold) throw asViolation(error, 'open')
         this.#trace(`open failed: ${error.message}`)
         await this.stir(4)
