@@ -243,7 +243,9 @@ export class Consumer<T> extends EventEmitter<ConsumerEvents> implements WalCons
     return index === handedOut.index ? handedOut.position : positionAt(index, handedOut.epochs)
   }
 
-  #terms(keepAlive: boolean): StoreTerms {
+  /** Who listens for stored positions waits for them too. */
+  #terms(isAwaited: boolean): StoreTerms {
+    const keepAlive = isAwaited || this.listenerCount('checkpoint') > 0
     return { withinMs: this.#options.checkpointIntervalMs ?? DEFAULT_INTERVAL_MS, keepAlive }
   }
 
