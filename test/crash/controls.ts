@@ -141,16 +141,16 @@ export const CONTROLS: readonly Control[] = [
     edits: [
       {
         file: 'src/segments/load.js',
-        from: 'format)) };',
-        to: `format).catch(async () => {
-                await fs.unlink(directory + '/' + name);
-                return { path: undefined };
-            })) };`,
-      },
-      {
-        file: 'src/segments/load.js',
-        from: 'return files;',
-        to: 'return files.filter(({ path }) => path !== undefined);',
+        from: 'return catalog.segments.map(',
+        to: `const isReadable = ({ name }) => {
+        try {
+            return readSegmentFile(fs, directory + '/' + name, format) !== undefined;
+        }
+        catch {
+            return false;
+        }
+    };
+    return catalog.segments.filter(isReadable).map(`,
       },
       { file: 'src/segments/chain.js', from: 'newest.id < manifest.newestId', to: 'newest.id < 0' },
     ],
@@ -188,5 +188,10 @@ export const CONTROLS: readonly Control[] = [
       },
     ],
     look: crash('--policy', 'always', '--workload', 'batch'),
+  },
+  {
+    name: 'a checkpoint is stored ahead of the log',
+    edits: [{ file: 'src/consumers/checkpoint.js', from: 'await log.durable(position.index);', to: '' }],
+    look: crash('--policy', 'never', '--workload', 'consume'),
   },
 ]
