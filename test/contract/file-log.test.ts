@@ -11,7 +11,9 @@ import { writableSuite } from './writable-suite.js'
 describe.each([
   ['large segments', {}],
   ['small segments', { segmentMaxBytes: 2000, rotation: { maxEntries: 50 } }],
-])('the real log with %s', (_name, more) => {
+  ['large segments of ndjson', { format: 'ndjson' }],
+  ['small segments of ndjson', { format: 'ndjson', segmentMaxBytes: 2000, rotation: { maxEntries: 50 } }],
+] as const)('the real log with %s', (_name, more) => {
   const open: OpenWal = options => openFileLog({ ...options, ...more })
   cursorSuite(open)
   readableSuite(open)

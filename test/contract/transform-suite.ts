@@ -159,7 +159,7 @@ export function transformSuite(openLog: OpenLog): void {
       const { log, setDisk, close } = await openLog({ encoding: bytes(), highWaterMark: 10_000 })
       setDisk('held')
       const stream = transform(log)
-      const answers = Array.from({ length: 4 }, () => stream.write(Buffer.alloc(4000)))
+      const answers = Array.from({ length: 4 }, () => stream.write(Buffer.alloc(3600)))
       expect(answers).toEqual([true, true, false, false])
       await turns()
       expect(log.lastIndex).toBe(3)

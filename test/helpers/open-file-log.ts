@@ -1,10 +1,10 @@
 import { systemClock } from '../../src/clock.js'
-import { BinaryFormat } from '../../src/codec/binary.js'
 import { Consumers } from '../../src/consumers/consumers.js'
 import { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import { FileLog } from '../../src/log/file-log.js'
 import { verifyOpenLog } from '../../src/log/verify-open-log.js'
 import { resolveOptions } from '../../src/options.js'
+import { createFormat } from '../../src/segments/create-format.js'
 import { openStore } from '../../src/segments/opening.js'
 import type { Wal, WalOptions } from '../../src/types.js'
 import { FileWal } from '../../src/wal.js'
@@ -27,9 +27,9 @@ export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T,
     startIndex: options.startIndex,
     createIfMissing: true,
     strict: false,
-    io: 'auto',
+    io: options.io,
     limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
-    createFormat: (_name, logId) => new BinaryFormat(logId),
+    createFormat,
   })
   let log: FileLog<In, T> | undefined
   const wal = new FileWal<T, In>({
