@@ -53,6 +53,7 @@ const ENTRY_START = Buffer.from('{"index":')
 const COMMIT_START = Buffer.from(',"commit":{"first":')
 const COMMIT_MAX_BYTES = 256
 const NEWLINE = 10
+const OPENING_BRACE = 0x7b
 const BRACE = 0x7d
 
 /** A line's fields and where its data lie in the window. */
@@ -142,8 +143,10 @@ export class NdjsonFormat implements Format {
     const available = Math.min(window.start + window.length, state.limit) - window.start
     while (state.offset < state.limit) {
       const position = state.offset - window.start
-      const lines = this.#linesOfCommit(window, position, available)
+      const lines = this.#linesOfCommit(window, position, { available, maxLineBytes: maxLineBytes(state) })
       if (lines === undefined) return unfinished(window, state, available)
+      if (lines === 'no entry')
+        return { kind: 'bad', offset: state.offset, reason: 'a line that is no entry', blank: false }
       const stop = this.#scanCommit(window, state, found, lines)
       if (stop !== undefined) return stop
     }
@@ -206,12 +209,21 @@ export class NdjsonFormat implements Format {
     return entries
   }
 
-  /** Ends of the lines of the commit that begins at `position`, with its seal; undefined when the window does not hold all of it. */
-  #linesOfCommit({ bytes }: Window, position: number, available: number): CommitLines | undefined {
+  /**
+   * Ends of the lines of the commit that begins at `position`, with its seal; undefined when the window does not hold all of it. What
+   * cannot be an entry's line ends the search: nobody reads on to the end of a large file in the hope of a seal.
+   */
+  #linesOfCommit(
+    { bytes }: Window,
+    position: number,
+    { available, maxLineBytes }: { available: number; maxLineBytes: number },
+  ): CommitLines | 'no entry' | undefined {
     const ends: number[] = []
     for (let at = position; at < available; ) {
       const end = bytes.indexOf(NEWLINE, at)
-      if (end < 0 || end >= available) return undefined
+      const isCut = end < 0 || end >= available
+      if (bytes[at] !== OPENING_BRACE || (isCut ? available : end) - at > maxLineBytes) return 'no entry'
+      if (isCut) return undefined
       ends.push(end)
       const seal = findSeal(bytes, at, end)
       if (seal !== undefined) return { ends, seal }
@@ -278,6 +290,10 @@ export class NdjsonFormat implements Format {
 interface CommitLines {
   ends: number[]
   seal: Seal
+}
+
+function maxLineBytes({ maxEntryBytes }: ScanState): number {
+  return ENTRY_PREFIX_MAX_BYTES + 4 * Math.ceil(maxEntryBytes / 3) + 4 + COMMIT_MAX_BYTES
 }
 
 /** A commit whose end is not in the window: more is needed, unless there is no more. */
