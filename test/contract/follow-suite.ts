@@ -175,8 +175,11 @@ export function idleCursorSuite(makeWorld: MakeWorld): void {
     const before = process.memoryUsage().arrayBuffers
     for (let n = 0; n < 300; n++) await wal.append(chunk)
     expect(wal.stats()).toMatchObject({ cursors: 101, pendingBytes: 0 })
-    collectGarbage()
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(25_000_000)
+    // Memory that nobody holds may take more than one collection to go.
+    await until(() => {
+      collectGarbage()
+      return process.memoryUsage().arrayBuffers - before < 25_000_000
+    }, 'little memory is held')
     expect((await half.next()).value?.index).toBe(2)
     for (const cursor of [...idle, half]) await cursor.return?.()
     expect(wal.stats().cursors).toBe(0)
