@@ -46,7 +46,7 @@ describe('a process that ends without closing its log', () => {
   )
 
   it('because nothing is left to do: pending commits keep it alive, all is there', async () => {
-    const { status, told, lastIndex } = await endingBy('itself', 0)
+    const { status, told, lastIndex } = await endingBy('itself', Number.POSITIVE_INFINITY)
     expect({ status, told, lastIndex }).toEqual({ status: 0, told: 600, lastIndex: 600 })
   })
 })
