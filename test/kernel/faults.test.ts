@@ -38,7 +38,7 @@ describe.runIf(canMount)('a disk that is full', () => {
       unlinkSync(`${log}/mark`) // Room for the next opening, which has a segment to publish.
       expect(await check(log, writer.acknowledged, 1000)).toBeGreaterThanOrEqual(writer.acknowledged)
     } finally {
-      disk.remove()
+      await disk.remove()
     }
   })
 })

@@ -17,11 +17,11 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
       const { acknowledged } = writer
       disk.cutPower()
       await writer.kill()
-      disk.unmount()
+      await disk.unmount()
       disk.mount()
       await expect(check(directory, acknowledged)).rejects.toThrow('lost')
     } finally {
-      disk.remove()
+      await disk.remove()
     }
   })
 
@@ -48,7 +48,7 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
         acknowledged = Math.max(acknowledged, writer.acknowledged)
         disk.cutPower()
         await writer.kill()
-        disk.unmount()
+        await disk.unmount()
         disk.mount()
         expect(writer.find('io')).toBe(io)
         // What was accepted and not told may have survived as well: it counts from here on.
@@ -56,7 +56,7 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
       }
       console.log(`power cuts survived: ${CYCLES} (${kind}, ${io}), ${acknowledged} entries`)
     } finally {
-      disk.remove()
+      await disk.remove()
     }
   })
 })

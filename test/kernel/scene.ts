@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -148,8 +148,14 @@ export class Mount {
     run('mount', ...this.#mountArgs, this.path)
   }
 
-  unmount(): void {
+  /**
+   * Another process that runs in a copy of the mounts (as a test of the lock does) keeps a file system alive for a while; mounted
+   * again meanwhile, it would be the one whose power was cut.
+   */
+  async unmount(): Promise<void> {
     run('umount', this.path)
+    const image = join(this.#scratch, 'image')
+    while (existsSync(image) && execFileSync('losetup', ['-j', image]).length > 0) await pause(20)
   }
 
   /** The power goes: everything that was not flushed to the disk is gone, the file system answers nothing more. */
@@ -157,9 +163,9 @@ export class Mount {
     run('xfs_io', '-x', '-c', 'shutdown', this.path)
   }
 
-  remove(): void {
+  async remove(): Promise<void> {
     try {
-      this.unmount()
+      await this.unmount()
     } finally {
       rmSync(this.#scratch, { recursive: true, force: true })
     }
