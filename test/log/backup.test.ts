@@ -237,6 +237,25 @@ describe('a backup that goes on by itself', () => {
     },
   )
 
+  it('pauses when there is no space for that epoch, and goes on with it', async () => {
+    const fs = new SimulatedFileSystem()
+    const wal = await openLog('/log', { fileSystem: fs })
+    await fill(wal, 4)
+    await wal.backup('/copy')
+    const copy = await openLog('/copy', { fileSystem: fs })
+    fs.capacityBytes = fs.usedBytes
+    const held = copy.append('entry 5')
+    await until(() => copy.status === 'paused')
+    await walError(copy.append('refused'), 'WAL_NO_SPACE')
+    fs.capacityBytes += 1_000_000
+    await copy.resume()
+    expect(await held).toBe(5)
+    await copy.close()
+    const again = await openLog('/copy', { fileSystem: fs })
+    expect(again.recoveryReport.clean).toBe(true)
+    expect(await contents(again)).toEqual(expected(1, 5))
+  })
+
   it('survives a power cut at every operation of its first writes', async () => {
     const origin = new SimulatedFileSystem()
     const wal = await openLog('/log', { fileSystem: origin })
