@@ -55,6 +55,20 @@ describe('what a consumer has read and the log has no longer', () => {
     await again.close()
   })
 
+  it('is told when a part of what was in hand was acknowledged after it was taken back', async () => {
+    const { wal } = await open()
+    await fill(wal, 10)
+    const consumer = wal.consumer('view')
+    const chunks = consumer.chunks()
+    await chunks.next()
+    await wal.truncateAfter(5)
+    await fill(wal, 10)
+    await consumer.checkpoint(8)
+    expect(await walError(consumer.chunks().next(), 'WAL_CONSUMER_ACTIVE').then(() => chunks.return?.())).toBeDefined()
+    expect((await walError(consumer.chunks().next(), 'WAL_TRUNCATED')).lastIndex).toBe(8)
+    await wal.close()
+  })
+
   it('does not concern one that has not come that far', async () => {
     const { wal } = await open()
     await fill(wal, 10)

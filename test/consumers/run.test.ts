@@ -201,15 +201,20 @@ describe('stopping', () => {
 
   it('a handler that gives up because it was told to stop is no failure', async () => {
     const { wal } = await open()
-    await fill(wal, 1)
+    await fill(wal, 3)
     const consumer = wal.consumer('view')
+    let calls = 0
     const running = consumer.run(
       (_, { signal }) =>
-        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+        new Promise((_resolve, reject) => {
+          calls++
+          signal.addEventListener('abort', () => reject(signal.reason))
+        }),
     )
     await until(() => consumer.position !== undefined)
     await consumer.close()
     await running
+    expect(calls).toBe(1)
     expect(wal.consumer('view').checkpointIndex).toBe(0)
     await wal.close()
   })
