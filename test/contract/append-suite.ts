@@ -89,6 +89,16 @@ export function appendSuite(makeWorld: MakeWorld): void {
       expect(stamps).toEqual([1234.5678, 5000, -1, -1, 0, 99])
     })
 
+    test('timestamps at the edges of what a number can be survive a reopening', async () => {
+      const stamps = [-0, 5e-324, -1e21, 1e21, 1e-7, Number.MAX_VALUE, Number.MAX_SAFE_INTEGER]
+      const world = makeWorld()
+      const before = await world.open()
+      for (const timestamp of stamps) await before.append('x', { timestamp })
+      await before.close()
+      const wal = await world.open()
+      expect((await entriesOf(wal.replay())).map(entry => entry.timestamp)).toEqual(stamps.map(stamp => stamp + 0))
+    })
+
     test.each([
       ['a negative term', { term: -1 }, 'WAL_INVALID_ENTRY'],
       ['half a term', { term: 0.5 }, 'WAL_INVALID_ENTRY'],
