@@ -122,7 +122,7 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
 }
 
 /** Checks a number given by the user; `name` as the user wrote it, for the message. */
-export function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
+function integer(name: string, value: unknown, fallback: number, min: number, max: number): number {
   if (value === undefined) return fallback
   if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${show(value)}`)
   const rule = max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`

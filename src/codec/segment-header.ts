@@ -4,7 +4,7 @@ import type { HeaderOutcome, Predecessor, SegmentHeader } from './format.js'
 /** The segment header fills the first page of the file; commits follow. */
 export const SEGMENT_HEADER_BYTES = 4096
 const SEGMENT_MAGIC = 'WALRUSSG'
-export const ENCODING_NAME_MAX_BYTES = 64
+const ENCODING_NAME_MAX_BYTES = 64
 
 /*
  * Byte drawing, behind the 32 bytes of the block's envelope (block.ts). Little endian; u64 unless said otherwise.

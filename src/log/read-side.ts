@@ -339,7 +339,7 @@ export function scanError(failure: ScanFailure, index: number): WalError {
   return corrupt(segment, { index, offset, reason })
 }
 
-export function corrupt(segment: Segment, at: { index: number; offset: number; reason: string }): WalError {
+function corrupt(segment: Segment, at: { index: number; offset: number; reason: string }): WalError {
   const { path, lastIndex } = segment
   const message = `${path}: ${at.reason} at offset ${at.offset}. Entries ${at.index} to ${lastIndex} of this segment cannot be trusted; restore the file, or see verifyWal and repairWal.`
   const range = { firstIndex: at.index, lastIndex }

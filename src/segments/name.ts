@@ -37,7 +37,7 @@ export const LOCK_NAME = 'lock'
 export const CONSUMERS_NAME = 'consumers'
 export const NEXT_SEGMENT_NAME = 'next.tmp'
 export const NEW_MANIFEST_NAME = 'manifest.tmp'
-export const NEW_MARK_NAME = 'mark.tmp'
+const NEW_MARK_NAME = 'mark.tmp'
 const OWN_TEMPORARY = new Set([NEXT_SEGMENT_NAME, NEW_MANIFEST_NAME, NEW_MARK_NAME])
 const OWN = new Set([MANIFEST_NAME, MARK_NAME, LOCK_NAME, CONSUMERS_NAME])
 

@@ -89,7 +89,7 @@ function* walkCommits(format: Format, state: ScanState, report: ScanReport): Wal
 }
 
 /** A slot of a segment's offset table: file offset in units of the alignment, with the first-of-commit and end-of-batch bits. */
-export function scaledSlot(slot: number, start: number, alignment: number): number {
+function scaledSlot(slot: number, start: number, alignment: number): number {
   return ((start + (slot & POSITION_MASK)) / alignment) | (slot & (FIRST_OF_COMMIT | ENDS_BATCH))
 }
 

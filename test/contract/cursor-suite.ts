@@ -9,7 +9,7 @@ import { rejection, turns, until, walError } from '../helpers/waiting.js'
 import type { OpenLog } from './controlled-log.js'
 
 type Read<T> = number | TailOptions<T> | undefined
-export const replay = <T>(log: Log<T, never>, options?: number | ReadOptions<T>): Cursor<T> =>
+const replay = <T>(log: Log<T, never>, options?: number | ReadOptions<T>): Cursor<T> =>
   iterate(log, iteratorRequest(options, false))
 export const tail = <T>(log: Log<T, never>, options?: Read<T>): Cursor<T> =>
   iterate(log, iteratorRequest(options, true))

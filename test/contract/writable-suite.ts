@@ -17,7 +17,7 @@ export async function entriesOf<T>(log: LogReader<T>): Promise<Entry<T>[]> {
   return entries
 }
 
-export async function dataOf<T>(log: LogReader<T>): Promise<T[]> {
+async function dataOf<T>(log: LogReader<T>): Promise<T[]> {
   return (await entriesOf(log)).map(entry => entry.data)
 }
 
