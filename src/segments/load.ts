@@ -44,8 +44,8 @@ function newerVersion(path: string, version: number): WalError {
 }
 
 /**
- * Reads the header of every segment. Throws WAL_CORRUPT and WAL_UNSUPPORTED_VERSION for one that cannot be understood. Blocking calls:
- * a thousand headers take a few milliseconds so, and ten times as long by way of the thread pool.
+ * Reads the header of every segment. Throws WAL_CORRUPT and WAL_UNSUPPORTED_VERSION for one that cannot be understood. Blocking
+ * calls: an opening has nothing else to do, and each header would be four trips through the thread pool.
  */
 export function readSegmentFiles(fs: FileSystem, directory: string, format: Format, catalog: Catalog): SegmentFile[] {
   return catalog.segments.map(({ name, id, firstIndex }) => ({
