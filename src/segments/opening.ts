@@ -9,6 +9,7 @@ import { closingOnError, TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { File, FileSystem } from '../file-system/types.js'
 import type { Logger, RecoveryReport } from '../types.js'
 import { buildChain, type Chain, type SegmentFile } from './chain.js'
+import { nextEpoch } from './epoch.js'
 import { interpretManifest, readCatalog, readMark, readSegmentFiles } from './load.js'
 import { MarkWriter } from './mark-writer.js'
 import { type Catalog, indexName, MANIFEST_NAME, MARK_NAME } from './name.js'
@@ -16,7 +17,7 @@ import { PublishDeclined, publishSegment } from './publish.js'
 import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
 import { floorAt, predecessorOf, SegmentStore } from './segment-store.js'
 import { type Io, isRefusal, SegmentWriter } from './segment-writer.js'
-import { type Cut, copyCommits, cutAt, epochAfter, examineTail, type TailFinding } from './tail.js'
+import { type Cut, copyCommits, cutAt, examineTail, type TailFinding } from './tail.js'
 
 export interface OpeningContext {
   fs: FileSystem
@@ -211,7 +212,7 @@ async function succeed(
   const replaces = cut.kept.commitOffset === 0
   const now = clock.now()
   const epochs = mergeEpochs(manifest.epochs, newest.header.epoch)
-  const epoch = epochAfter(epochs, randomBytes(8).toString('hex'), finding.report.end.lastIndex + 1)
+  const epoch = nextEpoch(epochs, finding.report.end.lastIndex + 1)
   const plan = { id: newest.id + 1, firstIndex: cut.kept.lastIndex + 1, epoch, now }
   const header = { ...newHeader(context, manifest, plan), ...linkBehind(newest, cut, replaces, now) }
   let end: SegmentEnd | undefined

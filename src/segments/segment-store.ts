@@ -5,6 +5,7 @@ import { encodeManifest, type Floor, type Manifest } from '../codec/manifest.js'
 import type { Memory } from '../codec/memory.js'
 import type { TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { FileSystem } from '../file-system/types.js'
+import { nextEpoch } from './epoch.js'
 import type { MarkWriter } from './mark-writer.js'
 import { indexName } from './name.js'
 import { publishSegment } from './publish.js'
@@ -206,7 +207,11 @@ export class SegmentStore {
   async truncateAfter(index: number): Promise<Segment[]> {
     await this.sync()
     const holder = index < this.firstIndex ? undefined : findSegment(this.#segments, index)
-    const common = { firstIndex: index + 1, epoch: this.#nextEpoch(index + 1), now: this.#parts.clock.now() }
+    const common = {
+      firstIndex: index + 1,
+      epoch: nextEpoch(this.#manifest.epochs, index + 1),
+      now: this.#parts.clock.now(),
+    }
     if (holder === undefined) return this.#truncateBetween(index, common)
     const end = await this.#endAt(holder, index)
     const cut = new Segment(holder.header, holder.path, holder.contentStart, end, true)
@@ -235,7 +240,7 @@ export class SegmentStore {
 
   /** Empties the log; its next index is `nextIndex`. Returns the segments that went. */
   reset(nextIndex: number): Promise<Segment[]> {
-    const epoch = this.#nextEpoch(nextIndex)
+    const epoch = nextEpoch(this.#manifest.epochs, nextIndex)
     return this.#succeed(
       { firstIndex: nextIndex, epoch, now: this.#parts.clock.now(), after: 'nothing' },
       [],
@@ -303,10 +308,6 @@ export class SegmentStore {
       begins: after === 'nothing',
       predecessor: after === 'nothing' ? undefined : predecessorOf(after, now),
     }
-  }
-
-  #nextEpoch(startIndex: number): Epoch {
-    return { counter: this.epoch.counter + 1, id: randomBytes(8).toString('hex'), startIndex }
   }
 
   /** The end of the log if it ended at `index`: behind the commit that holds it. */

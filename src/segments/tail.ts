@@ -1,4 +1,4 @@
-import type { Epoch, Format, SegmentHeader } from '../codec/format.js'
+import type { Format, SegmentHeader } from '../codec/format.js'
 import type { Manifest } from '../codec/manifest.js'
 import { ENDS_BATCH, EntryPositions, POSITION_MASK, startScan } from '../codec/memory.js'
 import { WalError } from '../errors.js'
@@ -225,9 +225,4 @@ export async function copyCommits(
     end = await writeCommit(format, { entries, endsBatch }, { file: target.file, binding, end })
   }
   return end
-}
-
-/** The epoch an unclean opening starts. */
-export function epochAfter(epochs: readonly Epoch[], id: string, startIndex: number): Epoch {
-  return { counter: epochs.at(-1)!.counter + 1, id, startIndex }
 }
