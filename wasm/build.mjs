@@ -18,6 +18,8 @@ export async function compileKernel() {
     'stub',
     '--importMemory',
     '--noAssert',
+    '--enable',
+    'simd',
     '--initialMemory',
     '1',
     '-o',

@@ -44,18 +44,22 @@ export const ARENA_BYTES = (1 << 20) + 2 * 4096
 const ARENAS = 10
 const PAGE_BYTES = 65536
 const RESULT_AT = 512
-const SLOTS_AT = PAGE_BYTES
-const SLOTS_BYTES = 4 * 32768
-const STAGE_AT = SLOTS_AT + SLOTS_BYTES
+const SLOTS_AT = 16384
+const SLOTS_BYTES = 4 * 4096
+/** The first page holds the kernel's own: tables, results, slots, and behind them what `scan` gathers. */
+const STAGE_AT = PAGE_BYTES
 const STAGE_BYTES = (1 << 20) + 65536
 const ARENAS_AT = STAGE_AT + STAGE_BYTES
 const BOUNCE_AT = ARENAS_AT + ARENAS * ARENA_BYTES
 const BOUNCE_BYTES = ARENA_BYTES
-const PAGES = Math.ceil((BOUNCE_AT + BOUNCE_BYTES) / PAGE_BYTES)
+/** The checksum loop loads a few bytes behind what it checks. */
+const BEHIND_BYTES = 8
+const PAGES = Math.ceil((BOUNCE_AT + BOUNCE_BYTES + BEHIND_BYTES) / PAGE_BYTES)
 
 /**
  * The kernel; undefined where a WebAssembly memory cannot be had (each reserves gigabytes of address space, which a limit on
- * virtual memory forbids). Everything then works by the loops in JavaScript, several times slower.
+ * virtual memory forbids), or a machine has no vector instructions. Everything then works by the loops in JavaScript, several
+ * times slower.
  */
 export const kernel: Kernel | undefined = instantiate()
 
@@ -63,12 +67,13 @@ type Exports = Pick<Kernel, 'crc' | 'indexedCrc' | 'bodyCrc' | 'scan'> & { init(
 
 function instantiate(): Kernel | undefined {
   let memory: { readonly buffer: ArrayBuffer }
+  let module: object
   try {
     memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES })
+    module = new WebAssembly.Module(Buffer.from(KERNEL_BASE64, 'base64'))
   } catch {
     return undefined
   }
-  const module = new WebAssembly.Module(Buffer.from(KERNEL_BASE64, 'base64'))
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   const { init, crc, indexedCrc, bodyCrc, scan } = exports as unknown as Exports
   init()
