@@ -10,6 +10,7 @@ import { lockOwnerText, readLockOwner } from './file-system/lock-owner.js'
 import { nodeFileSystem } from './file-system/node.js'
 import type { FileSystem } from './file-system/types.js'
 import { FileLog } from './log/file-log.js'
+import { defaultTuning, type Tuning } from './log/tuning.js'
 import { verifyOpenLog } from './log/verify-open-log.js'
 import { type ResolvedOptions, resolveOptions } from './options.js'
 import { createFormat } from './segments/create-format.js'
@@ -41,11 +42,12 @@ export function openWal(
   return openWith(directory, options, systemClock)
 }
 
-/** As `openWal`, with the clock given: for tests and the crash exploration. */
+/** As `openWal`, with clock and sizes given: for tests and the crash exploration. */
 export async function openWith(
   directory: string,
   given: WalOptions & { encoding?: Encoding<never, unknown> },
   clock: Clock,
+  tuning = defaultTuning,
 ): Promise<Wal<unknown, never>> {
   if (typeof directory !== 'string' || directory === '') throw new TypeError('openWal needs the path of a directory')
   const options = resolveOptions<never, unknown>({
@@ -71,12 +73,13 @@ export async function openWith(
       strict: options.recovery === 'strict',
       limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
       io: options.io,
+      zeroAhead: { ...tuning.zeroAhead, segmentMaxBytes: options.segmentMaxBytes },
       createFormat: (name, logId) => {
         assertFits(name, options)
         return createFormat(name, logId)
       },
     })
-    return compose({ fs, clock, options, opened, release, consumers: { directory: consumers, names } })
+    return compose({ fs, clock, options, tuning, opened, release, consumers: { directory: consumers, names } })
   } catch (error) {
     await release()
     throw error
@@ -99,12 +102,13 @@ interface Composition {
   fs: FileSystem
   clock: Clock
   options: ResolvedOptions<never, unknown>
+  tuning: Tuning
   opened: Opened
   release: () => Promise<void>
   consumers: { directory: string; names: string[] }
 }
 
-function compose({ fs, clock, options, opened, release, consumers }: Composition): Wal<unknown, never> {
+function compose({ fs, clock, options, tuning, opened, release, consumers }: Composition): Wal<unknown, never> {
   const { store, report } = opened
   if (!report.clean)
     options.logger.warn({ directory: store.directory, ...report }, 'the log was not closed in order and was recovered')
@@ -114,7 +118,7 @@ function compose({ fs, clock, options, opened, release, consumers }: Composition
     createLog: events => {
       // Checkpoints are stored before another process can have the log.
       const releaseAll = (): Promise<void> => all.end().finally(release)
-      const log = new FileLog({ fs, clock, store, options, release: releaseAll, events })
+      const log = new FileLog({ fs, clock, store, options, tuning, release: releaseAll, events })
       const all = new Consumers({ log, history: store, fs, clock, ...consumers })
       log.announcer.publish('recovery', report)
       return { log, verify: asked => verifyOpenLog(fs, clock, log, asked), consumers: all }

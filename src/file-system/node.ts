@@ -15,6 +15,7 @@ import {
   type Stats,
   watch,
   write,
+  writev,
 } from 'node:fs'
 import { promisify } from 'node:util'
 import { kernelLock } from './lock.js'
@@ -121,6 +122,10 @@ class NodeFile implements File {
 
   write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     return this.#run<number>(settle => write(this.#fd, buffer, offset, length, position, settle))
+  }
+
+  writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
+    return this.#run<number>(settle => writev(this.#fd, buffers, position, settle))
   }
 
   sync(): Promise<void> {

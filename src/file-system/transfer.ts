@@ -37,6 +37,18 @@ export async function writeFully(file: File, bytes: Uint8Array, position: number
   }
 }
 
+/** As `writeFully`, of buffers each of which lies behind the one before: in one call, where the file system has that. */
+export async function writeAllFully(file: File, buffers: readonly Uint8Array[], position: number): Promise<void> {
+  let written = buffers.length > 1 && file.writev !== undefined ? await file.writev(buffers, position) : 0
+  let at = position
+  for (const buffer of buffers) {
+    const there = Math.min(written, buffer.length)
+    written -= there
+    if (there < buffer.length) await writeFully(file, buffer.subarray(there), at + there)
+    at += buffer.length
+  }
+}
+
 function nothingWritten(path: string): Error {
   const error = new Error(`ENOSPC: a write to '${path}' wrote nothing`)
   return Object.assign(error, { code: 'ENOSPC', errno: -28, syscall: 'write', path })

@@ -49,6 +49,10 @@ export interface File {
   readSync(buffer: Uint8Array, offset: number, length: number, position: number): number
   /** Writes up to `length` bytes; may be short. The buffer must not change until it settles. */
   write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number>
+  /**
+   * As `write`, of several buffers, each of which lies behind the one before. A file system without it gets them one by one.
+   */
+  writev?(buffers: readonly Uint8Array[], position: number): Promise<number>
   /** fdatasync: contents and size. */
   sync(): Promise<void>
   truncate(length: number): Promise<void>

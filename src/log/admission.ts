@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import { type EntryFields, FLAG_ENDS_BATCH, FLAG_IN_TRANSACTION, type Format } from '../codec/format.js'
 import { ENDS_BATCH, FIRST_OF_COMMIT } from '../codec/memory.js'
 import { WalError } from '../errors.js'
-import { BLOCK_BYTES } from '../segments/segment-writer.js'
+import { BLOCK_BYTES } from '../segments/block.js'
 import type { EntryOptions } from '../types.js'
 import { acquireArena } from './arena.js'
 import { PendingCommit } from './pending-commit.js'
@@ -13,6 +13,8 @@ export interface AdmissionLimits {
   segmentMaxBytes: number
   /** Entries per segment; Infinity when nobody limits them. */
   segmentMaxEntries: number
+  /** A commit is complete when the next entry would make it longer than this. */
+  commitMaxBytes: number
   /** Commits lie in memory as they will lie in blocks, so that they can be written as they are. */
   isDirect: boolean
 }
@@ -175,7 +177,7 @@ export class Admission {
       fill.entries > 0 && (fill.bytes + bytes + prefix > segmentMaxBytes || fill.entries + entries > segmentMaxEntries)
     if (segmentIsFull) this.rotate()
     let commit = this.#filling
-    if (commit === undefined || commit.end + bytes + suffix > commit.memory.bytes.length)
+    if (commit === undefined || commit.end + bytes + suffix > commit.limit)
       commit = this.#open(prefix, prefix + bytes + suffix)
     return commit
   }
@@ -190,7 +192,8 @@ export class Admission {
     this.#fill.bytes += prefix
     const memory = acquireArena(start + bytes)
     const from = { firstIndex: lastIndex + 1, rotateBefore, acceptedAt: this.#monotonic() }
-    this.#filling = new PendingCommit(memory, { start, prefix }, from)
+    const limit = Math.min(memory.bytes.length, start + this.#limits.commitMaxBytes)
+    this.#filling = new PendingCommit(memory, { start, prefix, limit }, from)
     this.#onOpen(this.#filling)
     return this.#filling
   }

@@ -10,10 +10,11 @@ import type { Admission } from './admission.js'
 import type { Announcer } from './announcer.js'
 import { releaseArena } from './arena.js'
 import { Backlog } from './backlog.js'
-import { type Deferred, deferred, nextTurn } from './deferred.js'
+import { deferred, nextTurn } from './deferred.js'
 import type { PendingCommit } from './pending-commit.js'
 import { CommitStatistics } from './statistics.js'
 import { SyncFailure } from './sync-failure.js'
+import { isTask, type Task, type Work, writtenTogether } from './work.js'
 
 export interface CommitterParts {
   store: SegmentStore
@@ -28,15 +29,6 @@ export interface CommitterParts {
   /** Called when readers must look again: something was committed or removed, or the log left service. */
   onChange: () => void
 }
-
-/** Something that must happen between two commits. */
-interface Task {
-  kind: 'task'
-  run: () => Promise<void>
-  done: Deferred<void>
-}
-
-type Work = PendingCommit | Task
 
 /**
  * The one place where the log is written. A queue of commits and of what must happen between them; one thing at a time, in the
@@ -263,21 +255,28 @@ export class Committer {
     return 'done'
   }
 
-  async #commit(commit: PendingCommit): Promise<'done' | 'paused'> {
-    if (commit === this.#admission.filling) this.#admission.cut()
-    const start = await this.#write(commit)
-    if (start === 'paused') return 'paused'
-    if (start !== 'failed') this.#settle(commit, start)
+  /** Commits the head of the queue. Takes out of the queue what it settles. */
+  async #commit(head: PendingCommit): Promise<'done' | 'paused'> {
+    if (head === this.#admission.filling) this.#admission.cut()
+    const commits = writtenTogether(head, this.#queue, this.#admission.filling)
+    const ends = await this.#write(commits)
+    if (ends === 'paused') return 'paused'
+    if (ends === 'failed') return 'done'
+    commits.forEach((commit, i) => {
+      this.store.advance(ends[i]!)
+      this.#settle(commit, ends[i]!.commitOffset)
+      if (this.#queue[0] === commit) this.#queue.shift()
+    })
     return 'done'
   }
 
-  /** Writes a commit and, where the policy asks, syncs it. Returns its offset. */
-  async #write(commit: PendingCommit): Promise<number | 'paused' | 'failed'> {
-    let end: SegmentEnd
+  /** Writes commits and, where the policy asks, syncs them. Returns the end that each makes. */
+  async #write(commits: readonly PendingCommit[]): Promise<SegmentEnd[] | 'paused' | 'failed'> {
+    let ends: SegmentEnd[]
     try {
       if (this.store.isBackup) await this.#timed(() => this.store.leaveBackup())
-      else if (commit.rotateBefore) await this.#rotateOrGoOn()
-      end = await this.#writeOrRotate(commit)
+      else if (commits[0]!.rotateBefore) await this.#rotateOrGoOn()
+      ends = await this.#writeOrRotate(commits)
     } catch (error) {
       const cause = error instanceof PublishDeclined ? error.cause : error
       if (isNoSpace(cause)) return this.#pause(cause)
@@ -285,15 +284,12 @@ export class Committer {
       return 'failed'
     }
     try {
-      if (this.#parts.sync.kind === 'always') await this.#timed(() => this.store.sync(end.offset))
+      if (this.#parts.sync.kind === 'always') await this.#timed(() => this.store.sync(ends.at(-1)!.offset))
     } catch (error) {
       this.#fail(error, 'syncing')
     }
     // A sync in the background may have failed meanwhile: then this one does not count either.
-    if (this.#status === 'failed') return 'failed'
-    const start = end.commitOffset
-    this.store.advance(end)
-    return start
+    return this.#status === 'failed' ? 'failed' : ends
   }
 
   /** A segment's limit is soft: where no new one can be had, the log goes on in the old one and tries again later. */
@@ -307,9 +303,9 @@ export class Committer {
   }
 
   /** A file that may not grow is not a full disk: another file may have room. */
-  async #writeOrRotate(commit: PendingCommit): Promise<SegmentEnd> {
+  async #writeOrRotate(commits: readonly PendingCommit[]): Promise<SegmentEnd[]> {
     try {
-      return await this.store.write(commit)
+      return await this.store.write(commits)
     } catch (error) {
       if (!isFileTooBig(error) || this.store.active.isEmpty) throw error
       await this.store.cutUnfinished()
@@ -318,7 +314,7 @@ export class Committer {
       } catch (rotation) {
         throw rotation instanceof PublishDeclined ? error : new SyncFailure(rotation)
       }
-      return this.store.write(commit)
+      return this.store.write(commits)
     }
   }
 
@@ -486,8 +482,4 @@ export class Committer {
       this.#fail(cause, 'cutting off an unfinished commit')
     }
   }
-}
-
-function isTask(work: Work): work is Task {
-  return 'kind' in work
 }

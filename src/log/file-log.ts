@@ -41,12 +41,14 @@ import { RetentionKeeper } from './retention-keeper.js'
 import { rotateWherePossible, startRotation } from './rotation.js'
 import { startOf } from './start.js'
 import { statsOf } from './stats-of.js'
+import type { Tuning } from './tuning.js'
 
 export interface FileLogParts<In, Out> {
   fs: FileSystem
   clock: Clock
   store: SegmentStore
   options: ResolvedOptions<In, Out>
+  tuning: Tuning
   /** Frees what the opening took beside the files: the lock. */
   release: () => Promise<void>
   /** Where the log's events are emitted. */
@@ -74,7 +76,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   #ended = false
   #closing: Promise<void> | undefined
 
-  constructor({ fs, clock, store, options, release, events }: FileLogParts<In, Out>) {
+  constructor({ fs, clock, store, options, tuning, release, events }: FileLogParts<In, Out>) {
     this.directory = store.directory
     this.events = events
     this.#encoding = options.encoding
@@ -99,7 +101,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     this.#retention = this.#openRetention(clock, options)
     const pin = () => this.#retention.pin(this.firstIndex)
     this.#backups = new Backups({ fs, clock, committer: this.#committer, pin })
-    this.#admission = openAdmission(store, clock, options, commit => this.#committer.enqueue(commit))
+    this.#admission = openAdmission(store, clock, { ...options, ...tuning }, commit => this.#committer.enqueue(commit))
     this.#committer.attach(this.#admission)
     this.#stopRotation = startRotation(rotation, {
       clock,
@@ -194,7 +196,8 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   }
 
   acceptEncoded(entries: readonly EntryInput<Uint8Array>[], options?: AcceptBatchOptions): IndexRange {
-    return this.#acceptMany(payloadsOf(entries), entries, options).range
+    const payloads = Array.from(entries, entry => entry.data)
+    return this.#acceptMany(payloads, entries, options).range
   }
 
   /** As `acceptBatch`; resolves once committed. Never throws synchronously. */
@@ -473,8 +476,4 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     this.#endListeners.clear()
     for (const listener of listeners) listener(this.failure)
   }
-}
-
-function payloadsOf(entries: readonly EntryInput<Uint8Array>[]): Uint8Array[] {
-  return Array.from(entries, entry => entry.data)
 }

@@ -3,12 +3,13 @@ import type { ResolvedOptions } from '../options.js'
 import type { SegmentStore } from '../segments/segment-store.js'
 import { Admission } from './admission.js'
 import type { PendingCommit } from './pending-commit.js'
+import type { Tuning } from './tuning.js'
 
 /** The admission of a log that goes on where `store` ends. */
 export function openAdmission(
   store: SegmentStore,
   clock: Clock,
-  options: ResolvedOptions<never, unknown>,
+  options: ResolvedOptions<never, unknown> & Pick<Tuning, 'commitMaxBytes'>,
   onOpen: (commit: PendingCommit) => void,
 ): Admission {
   const { active, format } = store

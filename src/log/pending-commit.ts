@@ -13,6 +13,8 @@ export class PendingCommit {
   readonly start: number
   /** Behind the last entry. */
   end: number
+  /** No further entry may reach beyond this position. */
+  readonly limit: number
   readonly firstIndex: number
   count = 0
   minTimestamp = Infinity
@@ -34,12 +36,13 @@ export class PendingCommit {
 
   constructor(
     memory: Memory,
-    place: { start: number; prefix: number },
+    place: { start: number; prefix: number; limit: number },
     from: { firstIndex: number; rotateBefore: boolean; acceptedAt: number },
   ) {
     this.memory = memory
     this.start = place.start
     this.end = place.start + place.prefix
+    this.limit = place.limit
     this.firstIndex = from.firstIndex
     this.rotateBefore = from.rotateBefore
     this.acceptedAt = from.acceptedAt

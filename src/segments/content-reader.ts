@@ -1,9 +1,9 @@
 import { type Memory, viewMemory, type Window } from '../codec/memory.js'
 import type { File, FileSystem } from '../file-system/types.js'
+import { BLOCK_BYTES, toBlockEnd } from './block.js'
 import { type Walk, WINDOW_BYTES, type WindowRequest } from './window.js'
 
 /** What every disk in use accepts as alignment of address, length and position of direct I/O. */
-const BLOCK_BYTES = 4096
 const WASM_PAGE_BYTES = 65536
 const EINVAL = 'EINVAL'
 
@@ -63,7 +63,7 @@ export class ContentReader {
 
   async #read({ file, direct }: Source, { offset, length }: WindowRequest): Promise<Window> {
     const skip = direct ? offset % BLOCK_BYTES : 0
-    const span = direct ? blocks(skip + length) : length
+    const span = direct ? toBlockEnd(skip + length) : length
     if (span > this.#memory.bytes.length) this.#memory = alignedMemory(span)
     const { bytes } = this.#memory
     let done = 0
@@ -92,7 +92,3 @@ function alignedMemory(size: number): Memory {
 
 /** TypeScript declares this one for browsers only. */
 declare const WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer } }
-
-function blocks(size: number): number {
-  return Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES
-}

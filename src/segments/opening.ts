@@ -18,6 +18,7 @@ import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
 import { floorAt, predecessorOf, SegmentStore } from './segment-store.js'
 import { type Io, isRefusal, SegmentWriter } from './segment-writer.js'
 import { type Cut, copyCommits, cutAt, examineTail, type TailFinding } from './tail.js'
+import type { ZeroAheadPlan } from './zero-ahead.js'
 
 export interface OpeningContext {
   fs: FileSystem
@@ -32,6 +33,7 @@ export interface OpeningContext {
   strict: boolean
   limits: { maxEntryBytes: number; maxBatchBytes: number }
   io: Io | 'auto'
+  zeroAhead: ZeroAheadPlan
   createFormat: (name: FormatName, logId: string) => Format
 }
 
@@ -352,7 +354,7 @@ async function removeFiles(
 }
 
 async function finish(context: OpeningContext, opening: ManifestOpening, segments: Segment[]): Promise<SegmentStore> {
-  const { fs, clock, directory, limits, logger } = context
+  const { fs, clock, directory, limits, zeroAhead, logger } = context
   const { manifest, format, file: manifestFile } = opening
   const active = segments.at(-1)!
   const writer = await openWriter(context, active)
@@ -370,17 +372,22 @@ async function finish(context: OpeningContext, opening: ManifestOpening, segment
   const markFile = await closingOnError(writer, MarkWriter.open(fs, path, initial))
   const mark = new MarkWriter(clock, markFile, report)
   await mark.update(initial, true)
-  return new SegmentStore({ fs, clock, directory, format, manifest, manifestFile, mark, segments, writer, limits })
+  const files = { manifestFile, mark, segments, writer }
+  return new SegmentStore({ fs, clock, directory, format, manifest, ...files, limits, zeroAhead })
 }
 
-async function openWriter({ fs, io }: OpeningContext, { header, path, end }: Segment): Promise<SegmentWriter> {
+async function openWriter(
+  { fs, io, zeroAhead }: OpeningContext,
+  { header, path, end }: Segment,
+): Promise<SegmentWriter> {
   // Text grows line by line, and `tail -f` would see the zeros of a block that is not full.
   const isText = header.format === 'ndjson'
   if (isText && io === 'direct')
     throw new WalError('WAL_INVALID_OPTION', `io is 'direct', but the format of ${path} is 'ndjson'. Use 'auto'.`)
-  if (isText) return SegmentWriter.open(fs, path, 'buffered', end.offset)
+  const at = { end: end.offset, zeroAhead }
+  if (isText) return SegmentWriter.open(fs, path, 'buffered', at)
   try {
-    return await SegmentWriter.open(fs, path, io, end.offset)
+    return await SegmentWriter.open(fs, path, io, at)
   } catch (cause) {
     if (io !== 'direct' || !isRefusal(cause)) throw cause
     const message = `io is 'direct', but the file system of ${path} has no direct I/O. Use 'auto' or 'buffered'.`

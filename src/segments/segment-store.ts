@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.js'
-import type { Epoch, Format, Predecessor, SegmentHeader } from '../codec/format.js'
+import type { Epoch, Format, Predecessor, SealedCommit, SegmentHeader } from '../codec/format.js'
 import { encodeManifest, type Floor, type Manifest } from '../codec/manifest.js'
 import type { Memory } from '../codec/memory.js'
 import type { TwoSlotFile } from '../file-system/two-slot-file.js'
@@ -11,9 +11,10 @@ import { indexName } from './name.js'
 import { publishSegment } from './publish.js'
 import { walkToIndex } from './scan.js'
 import { emptyEnd, findGap, findSegment, Segment, type SegmentEnd } from './segment.js'
-import { type Io, SegmentWriter } from './segment-writer.js'
+import { type Io, type Run, SegmentWriter } from './segment-writer.js'
 import { freeze, type StoreSnapshot } from './snapshot.js'
 import { drive } from './window.js'
+import type { ZeroAheadPlan } from './zero-ahead.js'
 
 /** What the store is made of once recovery has run. */
 export interface StoreParts {
@@ -29,6 +30,7 @@ export interface StoreParts {
   writer: SegmentWriter
   /** Limits for entries and batches, as the options say now. */
   limits: { maxEntryBytes: number; maxBatchBytes: number }
+  zeroAhead: ZeroAheadPlan
 }
 
 /** A commit as it lies in memory, ready but for its frame. */
@@ -126,30 +128,36 @@ export class SegmentStore {
     }
   }
 
-  /** Frames the commit for its place behind the last one and writes it. Nothing counts before `advance`. */
-  async write(body: CommitBody): Promise<SegmentEnd> {
+  /**
+   * Frames the commits for their places behind the last one, and writes them, all in one go. Returns the end that each makes; nothing
+   * counts before `advance`.
+   */
+  async write(bodies: readonly CommitBody[]): Promise<SegmentEnd[]> {
     if (this.#manifest.closed) await this.#saveManifest({})
-    const { end } = this.active
-    const sealed = this.format.sealCommit(body.memory, body.start, body.end, {
+    const { end: before } = this.active
+    const runs: Run[] = []
+    const ends: SegmentEnd[] = []
+    let end = before
+    for (const body of bodies) {
+      const sealed = this.#frame(body, end)
+      runs.push({ memory: body.memory, start: body.start, end: sealed.end })
+      end = endBehind(end, body, sealed)
+      ends.push(end)
+    }
+    await this.#writer.write(runs, before.offset)
+    if (this.io === 'direct') this.#syncedEnd = end.offset
+    return ends
+  }
+
+  #frame(body: CommitBody, { offset, commitCrc }: SegmentEnd): SealedCommit {
+    return this.format.sealCommit(body.memory, body.start, body.end, {
       binding: this.#binding,
-      offset: end.offset,
+      offset,
       firstIndex: body.firstIndex,
       count: body.count,
       provenEnd: this.#syncedEnd,
-      previousCrc: end.commitCrc,
+      previousCrc: commitCrc,
     })
-    await this.#writer.write({ memory: body.memory, start: body.start, end: sealed.end }, end.offset)
-    const offset = end.offset + sealed.end - body.start
-    if (this.io === 'direct') this.#syncedEnd = offset
-    return {
-      offset,
-      lastIndex: body.firstIndex + body.count - 1,
-      commitCrc: sealed.crc,
-      commitOffset: end.offset,
-      minTimestamp: Math.min(end.minTimestamp, body.minTimestamp),
-      maxTimestamp: Math.max(end.maxTimestamp, body.maxTimestamp),
-      lastTerm: body.lastTerm,
-    }
   }
 
   /** Makes `end`, which `write` returned, the end of the log for everybody. */
@@ -183,7 +191,7 @@ export class SegmentStore {
       return { sealed: this.#segments.at(-2)!, opened: this.active }
     }
     const sealed = this.active
-    await this.sync()
+    await this.#seal()
     const now = this.#parts.clock.now()
     const header = this.#headerFor({ firstIndex: sealed.lastIndex + 1, epoch: this.epoch, now, after: sealed })
     const { segment, writer } = await this.#publish(header)
@@ -205,7 +213,7 @@ export class SegmentStore {
 
   /** Ends the log at `index`: publishes a successor of a new epoch. Returns the segments that went. */
   async truncateAfter(index: number): Promise<Segment[]> {
-    await this.sync()
+    await this.#seal()
     const holder = index < this.firstIndex ? undefined : findSegment(this.#segments, index)
     const common = {
       firstIndex: index + 1,
@@ -252,12 +260,19 @@ export class SegmentStore {
   async close(clean: boolean): Promise<void> {
     const { manifestFile, mark } = this.#parts
     try {
+      if (clean) await this.#writer.cutZeros(this.active.end.offset)
       if (clean) await this.#saveManifest({ closed: true, floor: this.#floor() }, true)
     } finally {
       await mark.close()
       await manifestFile.close()
       await this.#writer.close()
     }
+  }
+
+  /** Brings the active segment to rest: what it holds is durable, and nothing stands behind it. */
+  async #seal(): Promise<void> {
+    await this.#writer.cutZeros(this.active.end.offset)
+    await this.sync()
   }
 
   /** Publishes a segment that starts a new epoch behind `kept`, and removes every other one. */
@@ -274,9 +289,9 @@ export class SegmentStore {
   }
 
   async #publish(header: SegmentHeader): Promise<{ segment: Segment; writer: SegmentWriter }> {
-    const { fs, directory, format } = this.#parts
+    const { fs, directory, format, zeroAhead } = this.#parts
     const { path, contentStart } = await publishSegment({ fs, directory, format, header })
-    const writer = await SegmentWriter.open(fs, path, this.io, contentStart)
+    const writer = await SegmentWriter.open(fs, path, this.io, { end: contentStart, zeroAhead })
     return { writer, segment: new Segment(header, path, contentStart, emptyEnd(header, contentStart), false) }
   }
 
@@ -340,6 +355,19 @@ export class SegmentStore {
       if ((await fs.stat(indexName(segment.path))) !== undefined) await fs.unlink(indexName(segment.path))
     }
     if (segments.length > 0) await fs.syncDirectory(directory)
+  }
+}
+
+/** The end of the content once the commit stands behind `before`. */
+function endBehind(before: SegmentEnd, body: CommitBody, sealed: SealedCommit): SegmentEnd {
+  return {
+    offset: before.offset + sealed.end - body.start,
+    lastIndex: body.firstIndex + body.count - 1,
+    commitCrc: sealed.crc,
+    commitOffset: before.offset,
+    minTimestamp: Math.min(before.minTimestamp, body.minTimestamp),
+    maxTimestamp: Math.max(before.maxTimestamp, body.maxTimestamp),
+    lastTerm: body.lastTerm,
   }
 }
 

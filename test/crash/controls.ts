@@ -46,14 +46,36 @@ export const CONTROLS: readonly Control[] = [
     edits: [
       {
         file: 'src/log/committer.js',
-        from: 'end = await this.#writeOrRotate(commit);',
-        to: `end = await this.#writeOrRotate(commit);
-            this.#committedIndex = commit.lastIndex;
-            this.#setDurable(commit.lastIndex);
-            commit.resolve();`,
+        from: 'ends = await this.#writeOrRotate(commits);',
+        to: `ends = await this.#writeOrRotate(commits);
+            this.#committedIndex = commits[0].lastIndex;
+            this.#setDurable(commits[0].lastIndex);
+            commits[0].resolve();`,
       },
     ],
     look: crash('--policy', 'buffered'),
+  },
+  {
+    name: 'of commits that are written together the last is not',
+    edits: [
+      {
+        file: 'src/segments/segment-store.js',
+        from: 'await this.#writer.write(runs, before.offset);',
+        to: 'await this.#writer.write(runs.slice(0, Math.max(1, runs.length - 1)), before.offset);',
+      },
+    ],
+    look: crash(),
+  },
+  {
+    name: 'zeros ahead begin in the last block of the content',
+    edits: [
+      {
+        file: 'src/segments/zero-ahead.js',
+        from: 'return writeAllFully(this.#file, pieces, this.#end);',
+        to: 'return writeAllFully(this.#file, pieces, this.#end - 4096);',
+      },
+    ],
+    look: crash(),
   },
   {
     name: 'no checksum over the length',
@@ -161,10 +183,10 @@ export const CONTROLS: readonly Control[] = [
     edits: [
       {
         file: 'src/segments/segment-store.js',
-        from: 'const offset = end.offset + sealed.end - body.start;',
-        to: `const offset = end.offset + sealed.end - body.start;
-        const index = body.firstIndex + body.count - 1;
-        void this.#parts.mark.update({ logId: this.logId, epoch: this.epoch, segmentId: this.active.id, offset, index }, true);`,
+        from: "if (this.io === 'direct')",
+        to: `const { offset, lastIndex: index } = end;
+        void this.#parts.mark.update({ logId: this.logId, epoch: this.epoch, segmentId: this.active.id, offset, index }, true);
+        if (this.io === 'direct')`,
       },
     ],
     look: crash('--policy', 'interval'),

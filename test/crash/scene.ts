@@ -4,6 +4,7 @@ import { WalError } from '../../src/errors.js'
 import type { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import type { SimulatedOperation } from '../../src/file-system/simulation/operation.js'
 import { Random } from '../../src/file-system/simulation/random.js'
+import type { Tuning } from '../../src/log/tuning.js'
 import { openWith } from '../../src/open.js'
 import type { Encoding, IndexRange, Trigger, Wal, WalOptions } from '../../src/types.js'
 import { ManualClock } from '../helpers/manual-clock.js'
@@ -15,6 +16,9 @@ export const DIRECTORY = '/log'
 const PATIENCE_TURNS = 5000
 /** Sizes of data that begin, end and tear in different places of a sector. */
 const SIZES = [0, 1, 8, 40, 100, 400, 700, 1500, 4200]
+
+/** So small that commits are written together, and zeros ahead, within a few entries. */
+const TUNING: Tuning = { commitMaxBytes: 2000, zeroAhead: { afterBytes: 1000, maxBytes: 8192 } }
 
 /** Nothing was done, and can be tried again. */
 const TOLD: ReadonlySet<string> = new Set(['WAL_IO', 'WAL_NO_SPACE'])
@@ -311,7 +315,7 @@ export class Scene {
 
   #open(): Promise<Wal<string>> {
     const options = { ...this.#options, encoding: text() as unknown as Encoding<never, unknown>, fileSystem: this.fs }
-    return openWith(DIRECTORY, options, this.clock) as unknown as Promise<Wal<string>>
+    return openWith(DIRECTORY, options, this.clock, TUNING) as unknown as Promise<Wal<string>>
   }
 
   get #signalled(): { signal?: AbortSignal } {
@@ -515,7 +519,7 @@ export class Scene {
       encoding: text() as unknown as Encoding<never, unknown>,
       fileSystem: this.fs.killImage({ seed: 0 }),
     }
-    const copy = (await openWith(path, options, this.clock).catch(error => {
+    const copy = (await openWith(path, options, this.clock, TUNING).catch(error => {
       throw asViolation(error, `opening the backup ${path}`)
     })) as unknown as Wal<string>
     const found = await this.#read(copy)

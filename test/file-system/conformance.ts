@@ -76,6 +76,14 @@ export function fileSystemConformance(name: string, supports: Supports, setUp: (
       await file.close()
     })
 
+    test('several buffers are written one behind the other', async () => {
+      const file = await created('a', '0123456789')
+      expect(await file.writev?.([bytes('ab'), bytes(''), bytes('cde')], 3)).toBe(5)
+      expect(await textOf(file)).toBe('012abcde89')
+      await file.close()
+      await expect(file.writev?.([bytes('x')], 0)).rejects.toMatchObject({ code: 'EBADF' })
+    })
+
     test('a write of nothing changes nothing', async () => {
       const file = await created('a')
       expect(await file.write(bytes(''), 0, 0, 100)).toBe(0)
@@ -312,6 +320,22 @@ export function fileSystemConformance(name: string, supports: Supports, setUp: (
         const read = alignedBuffer()
         expect(await reader.read(read, 4096, 4096, 8192)).toBe(4096)
         expect(read.subarray(4096, 8192).equals(block.subarray(0, 4096))).toBe(true)
+        await reader.close()
+      })
+
+      test('writes whole blocks from several buffers', async () => {
+        const file = await fs.open(at('a'), 'create', { direct: true })
+        const memory = alignedBuffer()
+        memory.fill(1, 0, 4096).fill(2, 4096, 12288)
+        expect(await file.writev?.([memory.subarray(4096, 12288), memory.subarray(0, 4096)], 0)).toBe(12288)
+        await expect(file.writev?.([memory.subarray(0, 4096), memory.subarray(4096, 5000)], 0)).rejects.toMatchObject({
+          code: 'EINVAL',
+        })
+        await file.close()
+        const reader = await fs.open(at('a'), 'read')
+        const found = Buffer.alloc(12288)
+        expect(await reader.read(found, 0, 12288, 0)).toBe(12288)
+        expect(found.equals(Buffer.concat([Buffer.alloc(8192, 2), Buffer.alloc(4096, 1)]))).toBe(true)
         await reader.close()
       })
 

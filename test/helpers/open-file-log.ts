@@ -2,6 +2,7 @@ import { systemClock } from '../../src/clock.js'
 import { Consumers } from '../../src/consumers/consumers.js'
 import { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import { FileLog } from '../../src/log/file-log.js'
+import { defaultTuning } from '../../src/log/tuning.js'
 import { verifyOpenLog } from '../../src/log/verify-open-log.js'
 import { resolveOptions } from '../../src/options.js'
 import { createFormat } from '../../src/segments/create-format.js'
@@ -28,6 +29,7 @@ export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T,
     createIfMissing: true,
     strict: false,
     io: options.io,
+    zeroAhead: { ...defaultTuning.zeroAhead, segmentMaxBytes: options.segmentMaxBytes },
     limits: { maxEntryBytes: options.maxEntryBytes, maxBatchBytes: options.maxBatchBytes },
     createFormat,
   })
@@ -36,7 +38,15 @@ export const openFileLog: OpenWal = async <T, In>(given: ControlledLogOptions<T,
     recoveryReport: report,
     transaction: { ...options.transaction, maxBatchBytes: options.maxBatchBytes },
     createLog: events => {
-      const made = new FileLog({ fs, clock: systemClock, store, options, release: async () => {}, events })
+      const made = new FileLog({
+        fs,
+        clock: systemClock,
+        store,
+        options,
+        tuning: defaultTuning,
+        release: async () => {},
+        events,
+      })
       log = made
       const consumers = new Consumers({
         log: made,

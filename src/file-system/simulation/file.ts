@@ -53,6 +53,14 @@ export class SimulatedFile implements File {
     )
   }
 
+  writev(buffers: readonly Uint8Array[], position: number): Promise<number> {
+    const length = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    return this.#run({ kind: 'write', path: this.path, position, length, direct: this.#direct }, () => {
+      this.#refuseUnaligned('writev', ...buffers.flatMap(buffer => [buffer.byteOffset, buffer.length]))
+      return this.#storing(() => Buffer.concat(buffers), position)
+    })
+  }
+
   sync(): Promise<void> {
     return this.#run({ kind: 'sync', path: this.path }, () => this.#syncing())
   }
@@ -108,13 +116,18 @@ export class SimulatedFile implements File {
   }
 
   #writing(buffer: Uint8Array, offset: number, length: number, position: number): Flight<number> {
-    if (!this.#writable) throw this.#error('EBADF', 'write')
     this.#refuseOutside('write', buffer, offset, length)
     this.#refuseUnaligned('write', buffer.byteOffset + offset, length, position)
-    const source = buffer.subarray(offset, offset + length)
-    const data = new Uint8Array(source)
+    return this.#storing(() => new Uint8Array(buffer.subarray(offset, offset + length)), position)
+  }
+
+  /** `source` gives a copy of what is to be written: now, and again when the call takes effect, to see whether it changed. */
+  #storing(source: () => Uint8Array, position: number): Flight<number> {
+    if (!this.#writable) throw this.#error('EBADF', 'write')
+    const data = source()
+    const { length } = data
     const write = (disk: Disk, limit: number) => {
-      if (Buffer.compare(source, data) !== 0) throw misuseError('the buffer of a write changed on the way', this.path)
+      if (Buffer.compare(source(), data) !== 0) throw misuseError('the buffer of a write changed on the way', this.path)
       return this.#store(disk, data.subarray(0, limit), position)
     }
     return {

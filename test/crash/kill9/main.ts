@@ -24,7 +24,8 @@ const { values } = parseArgs({
 const roundsWanted = Number(values.rounds)
 const seed = Number(values.seed)
 if (!Number.isSafeInteger(roundsWanted) || roundsWanted < 1) throw new TypeError('--rounds takes a number from 1 on')
-if (values.format !== 'binary' && values.format !== 'ndjson') throw new TypeError('--format takes binary or ndjson')
+const { format } = values as { format: 'binary' | 'ndjson' }
+if (format !== 'binary' && format !== 'ndjson') throw new TypeError('--format takes binary or ndjson')
 if (!Number.isSafeInteger(seed)) throw new TypeError('--seed takes an integer')
 
 const random = randomFrom(seed, 0)
@@ -39,7 +40,7 @@ type Stage = 'starting' | 'opening' | 'open' | 'done'
 /** Lets a writer come to the given stage and a random moment further, kills it, and tells where it was by then. */
 async function writeAndKill(round: number, stage: Stage, delayMs: number): Promise<Stage> {
   const program = fileURLToPath(new URL('writer.js', import.meta.url))
-  const writer = spawn(process.execPath, [program, directory, ledger, values.format, `${seed}`, `${round}`], {
+  const writer = spawn(process.execPath, [program, directory, ledger, format, `${seed}`, `${round}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let reached: Stage = 'starting'
@@ -65,7 +66,7 @@ async function oneRound(round: number): Promise<void> {
   counts[reached === 'open' ? 'writing' : reached === 'done' ? 'idle' : 'opening']++
   // Now and then the next writer finds the log as it was left, and recovers it; or is killed while it does.
   if (random() < 0.25 && round < roundsWanted) return
-  const verified = await verifyLog(directory, seed, readLedger(ledger))
+  const verified = await verifyLog(directory, seed, readLedger(ledger), format)
   counts.compared += verified.entries
   if (verified.recovered) counts.recoveries++
 }
@@ -77,7 +78,7 @@ function summary(): string {
   const kills = `${writing} while writing, ${opening} while opening, ${idle} when idle`
   const number = (value: number) => value.toLocaleString('en-US')
   return (
-    `kill -9: ${roundsWanted} rounds (${values.format}, seed ${seed}): ${kills}; ${recoveries} recoveries checked; ` +
+    `kill -9: ${roundsWanted} rounds (${format}, seed ${seed}): ${kills}; ${recoveries} recoveries checked; ` +
     `${number(acknowledged)} entries acknowledged, 0 lost, 0 invented; ${number(compared)} comparisons`
   )
 }

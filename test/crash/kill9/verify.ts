@@ -11,13 +11,14 @@ export interface Verified {
   recovered: boolean
 }
 
-/** Opens the log as the next process would, and compares every entry with what the writers noted. Throws what is wrong. */
+/** Opens the log as the next process would (a writer killed early may not even have created it), and compares every entry with what the writers noted. Throws what is wrong. */
 export async function verifyLog(
   directory: string,
   seed: number,
   rounds: ReadonlyMap<number, Deeds>,
+  format: 'binary' | 'ndjson' = 'binary',
 ): Promise<Verified> {
-  await using wal = await openWal(directory)
+  await using wal = await openWal(directory, { format })
   const { firstIndex, lastIndex, recoveryReport } = wal
   assertNothingLost(rounds, firstIndex, lastIndex)
   let next = firstIndex
