@@ -1,9 +1,8 @@
 // @ts-check
 // walrus-wal itself, as built from this checkout.
 import { readFileSync } from 'node:fs'
+import { openWal } from '../../dist/index.js'
 import { LeftOut } from './contract.mjs'
-
-const ENTRY = new URL('../../dist/index.js', import.meta.url)
 
 export function version() {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
@@ -11,8 +10,6 @@ export function version() {
 
 /** @type {import('./contract.mjs').OpenPeer} */
 export async function open(directory, settings) {
-  const { openWal } = await import(ENTRY.href)
-  if (openWal === undefined) throw new LeftOut('this checkout has no openWal yet')
   const options = { sync: 'always', ...settings.options }
   /** @type {any} */
   const wal = await openWal(directory, options).catch(leaveOutWhatIsNotBuilt)

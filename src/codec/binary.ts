@@ -20,7 +20,9 @@ import {
   type EntryPositions,
   FIRST_OF_COMMIT,
   type Memory,
+  noteTime,
   POSITION_MASK,
+  type ScanNotes,
   type ScanState,
   type Window,
 } from './memory.js'
@@ -179,6 +181,11 @@ export class BinaryFormat implements Format {
     }
   }
 
+  /** The header is written anew in its place. */
+  unsealCommit(_memory: Memory, end: number): number {
+    return end
+  }
+
   materialize(window: Window, found: EntryPositions, range: EntrySlice): Entry<Buffer>[] {
     const entries = new Array<Entry<Buffer>>(range.to - range.from)
     const { slots } = found
@@ -234,6 +241,7 @@ export class BinaryFormat implements Format {
     batch.index = state.index
     batch.remaining = state.remaining
     batch.bodyCrc = 0
+    state.notes?.commits.push({ offset, firstIndex: state.index })
     return undefined
   }
 
@@ -248,6 +256,7 @@ export class BinaryFormat implements Format {
       if (size <= 0) return this.#explain(window, state, available, -size)
       const flags = words[(position >> 2) + 2]!
       if ((flags & UNKNOWN_INCOMPATIBLE_FLAGS) !== 0) return { kind: 'unsupported', offset: state.offset, flags }
+      if (state.notes !== undefined) noteTime(state.notes, window.doubles[(position + 16) >> 3]!)
       state.bodyCrc = crc32(bytes, position, position + 8, state.bodyCrc)
       state.offset += size
       state.index++
@@ -288,6 +297,7 @@ export class BinaryFormat implements Format {
       )
       const before = found.count
       found.pushAll(slots.subarray(0, count))
+      if (state.notes !== undefined) noteTimes(state.notes, base, count)
       if (first && count > 0) found.slots[before]! |= FIRST_OF_COMMIT
       noteProgress(state, result, { base, start: window.start, count, before })
       const status = result[1]
@@ -375,6 +385,7 @@ function entryAt(window: Window, position: number, index: number): Entry<Buffer>
 function stage(window: Window, from: number, available: number): boolean {
   if (kernel === undefined || window.length > kernel.stage.bytes.length) return false
   const { start, bytes } = window
+  if (bytes === kernel.stage.bytes) return true
   kernel.stage.bytes.set(bytes.subarray(from - start, Math.max(from, available) - start), from - start)
   return true
 }
@@ -386,6 +397,15 @@ interface KernelRun {
   count: number
   /** How many entries had been found before this run. */
   before: number
+}
+
+/** Notes the times of the entries that the kernel has just found. */
+function noteTimes(notes: ScanNotes, base: number, count: number): void {
+  const { slots, times } = kernel!
+  if (count === 0) return
+  kernel!.timeRange(base, count, slots.byteOffset)
+  noteTime(notes, times[0]!)
+  noteTime(notes, times[1]!)
 }
 
 /** Moves the state to where the kernel stopped. */

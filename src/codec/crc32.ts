@@ -22,6 +22,11 @@ function makeTables(): Int32Array {
   return tables
 }
 
+/** As `crc32` of all of `bytes`, by the native call whatever their number: for code that runs too rarely for its loops to be compiled. */
+export function crc32OfAll(bytes: Uint8Array, seed = 0): number {
+  return zlibCrc32(bytes, seed)
+}
+
 /**
  * CRC-32 (IEEE 802.3, as zlib and Ethernet have it) of `bytes[start, end)`, an unsigned number. `seed` is the CRC of the bytes
  * that came before, so a CRC can be taken in pieces; default 0, that of no bytes.

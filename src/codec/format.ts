@@ -41,6 +41,11 @@ export interface Format {
   entrySpan(window: Window, position: number): number | undefined
   /** Calls back with timestamp and term of every entry found. */
   eachStamp(window: Window, found: EntryPositions, visit: (timestamp: number, term: number) => void): void
+  /**
+   * Takes the frame off a whole commit whose bytes are memory[0, end), as far as it is in the way of `sealCommit`; returns where its
+   * entries end then. The first of them lies at `commitPrefixBytes`.
+   */
+  unsealCommit(memory: Memory, end: number): number
   /** Builds the entries [from, to) of a scanned window, the first of which has `firstIndex`; their data are views of it. */
   materialize(window: Window, found: EntryPositions, range: EntrySlice): Entry<Buffer>[]
 }

@@ -24,6 +24,9 @@ export interface Kernel {
     body: number,
     slots: number,
   ): number
+  timeRange(base: number, count: number, slots: number): void
+  /** Where `timeRange` leaves the least and the largest timestamp. */
+  readonly times: Float64Array
   /** Where `scan` leaves what it found: stop, status, need, body CRC; slots, stop and body CRC of the last whole batch. */
   readonly result: Int32Array
   /** Room for what is to be scanned. */
@@ -63,7 +66,7 @@ const PAGES = Math.ceil((BOUNCE_AT + BOUNCE_BYTES + BEHIND_BYTES) / PAGE_BYTES)
  */
 export const kernel: Kernel | undefined = instantiate()
 
-type Exports = Pick<Kernel, 'crc' | 'indexedCrc' | 'bodyCrc' | 'scan'> & { init(): void }
+type Exports = Pick<Kernel, 'crc' | 'indexedCrc' | 'bodyCrc' | 'scan' | 'timeRange'> & { init(): void }
 
 function instantiate(): Kernel | undefined {
   let memory: { readonly buffer: ArrayBuffer }
@@ -75,7 +78,7 @@ function instantiate(): Kernel | undefined {
     return undefined
   }
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  const { init, crc, indexedCrc, bodyCrc, scan } = exports as unknown as Exports
+  const { init, crc, indexedCrc, bodyCrc, scan, timeRange } = exports as unknown as Exports
   init()
   const { buffer } = memory
   return {
@@ -83,6 +86,8 @@ function instantiate(): Kernel | undefined {
     indexedCrc,
     bodyCrc,
     scan,
+    timeRange,
+    times: new Float64Array(buffer, RESULT_AT + 32, 2),
     result: new Int32Array(buffer, RESULT_AT, 7),
     stage: viewMemory(Buffer.from(buffer, STAGE_AT, STAGE_BYTES), STAGE_AT),
     slots: new Int32Array(buffer, SLOTS_AT, SLOTS_BYTES / 4),

@@ -108,14 +108,26 @@ export interface ScanState {
   wholeIndex: number
   /** Start of the commit under way. */
   commitOffset: number
+  /** Where given, what the walk passes on its way is noted there, also of a commit that turns out not to be whole. */
+  notes: ScanNotes | undefined
   /** The state behind the last whole batch of the commit under way: where `rewindToBatch` goes back to. */
   batch: { offset: number; index: number; remaining: number; bodyCrc: number; found: number }
+}
+
+/** What an opening wants to know of what it scans; a reader does not pay for it. */
+export interface ScanNotes {
+  /** Where commits begin: offset in the file, index of the first entry. */
+  commits: { offset: number; firstIndex: number }[]
+  /** Infinity and -Infinity before the first entry. */
+  minTimestamp: number
+  maxTimestamp: number
 }
 
 /** A walk that begins at the start of a commit. */
 export function startScan(at: ScanStart): ScanState {
   return {
     ...at,
+    notes: at.notes,
     remaining: 0,
     commitEnd: 0,
     bodyCrc: 0,
@@ -131,7 +143,14 @@ export function startScan(at: ScanStart): ScanState {
   }
 }
 
-export type ScanStart = Pick<ScanState, 'binding' | 'maxEntryBytes' | 'offset' | 'limit' | 'index' | 'previousCrc'>
+export type ScanStart = Pick<ScanState, 'binding' | 'maxEntryBytes' | 'offset' | 'limit' | 'index' | 'previousCrc'> &
+  Partial<Pick<ScanState, 'notes'>>
+
+/** Widens the range of times that is noted. */
+export function noteTime(notes: ScanNotes, timestamp: number): void {
+  if (timestamp < notes.minTimestamp) notes.minTimestamp = timestamp
+  if (timestamp > notes.maxTimestamp) notes.maxTimestamp = timestamp
+}
 
 /** Goes back to the end of the last whole batch, so that a window that cuts a batch in two hands out none of it. */
 export function rewindToBatch(state: ScanState, found: EntryPositions): void {

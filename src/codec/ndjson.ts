@@ -20,6 +20,7 @@ import {
   type EntryPositions,
   FIRST_OF_COMMIT,
   type Memory,
+  noteTime,
   POSITION_MASK,
   type ScanState,
   type Window,
@@ -200,6 +201,11 @@ export class NdjsonFormat implements Format {
     }
   }
 
+  unsealCommit({ bytes }: Memory, end: number): number {
+    const seal = findSeal(bytes, 0, end - 1)!
+    return seal.position + bytes.write('}\n', seal.position, 'latin1')
+  }
+
   materialize(window: Window, found: EntryPositions, range: EntrySlice): Entry<Buffer>[] {
     const entries: Entry<Buffer>[] = []
     for (let i = range.from; i < range.to; i++) {
@@ -259,14 +265,16 @@ export class NdjsonFormat implements Format {
         found.count = before
         return bad(fault)
       }
-      const { flags } = line!.fields
+      const { flags, timestamp } = line!.fields
       if ((flags & UNKNOWN_INCOMPATIBLE_FLAGS) !== 0) {
         found.count = before
         return { kind: 'unsupported', offset: state.offset, flags }
       }
+      if (state.notes !== undefined) noteTime(state.notes, timestamp)
       found.push(at | (i === 0 ? FIRST_OF_COMMIT : 0) | ((flags & FLAG_ENDS_BATCH) === 0 ? 0 : ENDS_BATCH))
       at = ends[i]! + 1
     }
+    state.notes?.commits.push({ offset: state.offset, firstIndex: state.index })
     leaveCommit(state, seal, { end: window.start + at, found: found.count })
     return undefined
   }

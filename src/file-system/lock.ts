@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process'
-import { close, constants, fstat, ftruncate, open, type Stats, write } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { close, closeSync, constants, fstatSync, ftruncate, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { WalError } from '../errors.js'
 
@@ -12,11 +12,8 @@ import { WalError } from '../errors.js'
  */
 type Outcome = { kind: 'held'; fd: number } | { kind: 'refused' }
 
-const openFd = promisify(open)
 const closeFd = promisify(close)
-const fstatFd: (fd: number) => Promise<Stats> = promisify(fstat)
 const truncateFd = promisify(ftruncate)
-const writeFd: (fd: number, text: string, position: number) => Promise<unknown> = promisify(write)
 
 /** Of the BSD family and macOS; Node has no names for them. */
 const BSD_O_NONBLOCK = 0x4
@@ -36,16 +33,22 @@ const FLOCK_COMMANDS: readonly (readonly [string, ...string[]])[] = [
   ['perl', '-e', PERL_FLOCK],
 ]
 
-/** Takes the lock and writes `owner` into the file; undefined when somebody else has it. Throws WAL_IO where no kernel lock can be had. */
+/** What a child that neither takes nor refuses the lock gets before it counts as broken: a request that does not wait. */
+const CHILD_TIMEOUT_MS = 10_000
+
+/**
+ * Takes the lock and writes `owner` into the file; undefined when somebody else has it. Throws WAL_IO where no kernel lock can be had.
+ * By blocking calls: an opening has nothing to do meanwhile, and starting a process blocks for most of the time that it takes anyway.
+ */
 export async function kernelLock(path: string, owner: string): Promise<{ release(): Promise<void> } | undefined> {
-  const outcome = await takeLock(path)
+  const outcome = takeLock(path)
   if (outcome.kind === 'refused') return undefined
   const { fd } = outcome
   try {
-    await truncateFd(fd, 0)
-    await writeFd(fd, owner, 0)
+    ftruncateSync(fd, 0)
+    writeSync(fd, owner, 0)
   } catch (error) {
-    await closeFd(fd)
+    closeSync(fd)
     throw error
   }
   let released: Promise<void> | undefined
@@ -61,7 +64,7 @@ async function release(fd: number): Promise<void> {
   }
 }
 
-function takeLock(path: string): Promise<Outcome> {
+function takeLock(path: string): Outcome {
   const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0)
   switch (process.platform) {
     case 'linux':
@@ -79,9 +82,9 @@ function takeLock(path: string): Promise<Outcome> {
   }
 }
 
-async function lockByOpening(path: string, flags: number, refusals: readonly string[]): Promise<Outcome> {
+function lockByOpening(path: string, flags: number, refusals: readonly string[]): Outcome {
   try {
-    return { kind: 'held', fd: await openFd(path, flags, 0o600) }
+    return { kind: 'held', fd: openSync(path, flags, 0o600) }
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code !== undefined && refusals.includes(code)) return { kind: 'refused' }
@@ -90,42 +93,33 @@ async function lockByOpening(path: string, flags: number, refusals: readonly str
   }
 }
 
-async function lockByChild(path: string, flags: number): Promise<Outcome> {
-  const fd = await openFd(path, flags | constants.O_NONBLOCK, 0o600)
+function lockByChild(path: string, flags: number): Outcome {
+  const fd = openSync(path, flags | constants.O_NONBLOCK, 0o600)
   try {
-    if (!(await fstatFd(fd)).isFile()) throw noLock(path, 'it is not a regular file')
-    const exit = await flockInChild(path, fd)
+    if (!fstatSync(fd).isFile()) throw noLock(path, 'it is not a regular file')
+    const exit = flockInChild(path, fd)
     if (exit === EXIT_HELD) return { kind: 'held', fd }
     if (exit !== EXIT_REFUSED) throw noLock(path, `flock ended with ${exit}`)
   } catch (error) {
-    await closeFd(fd)
+    closeSync(fd)
     throw error
   }
-  await closeFd(fd)
+  closeSync(fd)
   return { kind: 'refused' }
 }
 
-/** Asks the first command there is; only one that does not exist makes way for the next. */
-async function flockInChild(path: string, fd: number): Promise<number | string> {
+/** Asks the first command there is; only one that does not exist makes way for the next. Exit code, or the name of the signal that ended it. */
+function flockInChild(path: string, fd: number): number | string {
   let missing: unknown
   for (const [command, ...args] of FLOCK_COMMANDS) {
-    try {
-      return await exitOf(command, args, fd)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw noLock(path, `${command} cannot be run`, error)
-      missing = error
-    }
+    // The descriptor becomes the child's number 3.
+    const child = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'ignore', fd], timeout: CHILD_TIMEOUT_MS })
+    if (child.error === undefined) return child.status ?? child.signal ?? 'no exit code'
+    if ((child.error as NodeJS.ErrnoException).code !== 'ENOENT')
+      throw noLock(path, `${command} cannot be run`, child.error)
+    missing = child.error
   }
   throw noLock(path, 'neither flock (util-linux, busybox) nor perl is in the PATH', missing)
-}
-
-/** Exit code, or the name of the signal that ended it. The descriptor becomes the child's number 3. */
-function exitOf(command: string, args: readonly string[], fd: number): Promise<number | string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'ignore', fd] })
-    child.once('error', reject)
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'no exit code'))
-  })
 }
 
 function noLock(path: string, reason: string, cause?: unknown): WalError {

@@ -105,7 +105,7 @@ export class TwoSlotFile {
   static async open(fs: FileSystem, path: string, magic: string): Promise<TwoSlotOpening> {
     const file = await openIfThere(fs, path, 'write')
     if (!file) return { kind: 'missing' }
-    const newest = await closingOnError(file, readNewest(file, magic))
+    const newest = await closingOnError(file, (async () => readNewestSync(file, magic))())
     if (newest.kind !== 'ok') {
       await file.close()
       return outcome(newest)
@@ -147,12 +147,9 @@ export class TwoSlotFile {
     const file = openIfThereSync(fs, path)
     if (!file) return { kind: 'missing' }
     try {
-      const bytes = new Uint8Array(TWO_SLOT_FILE_BYTES)
-      readFullySync(file, bytes)
-      return contentOf(newestOf(bytes, magic))
+      return contentOf(readNewestSync(file, magic))
     } finally {
-      // Nothing was written, so nothing is lost if this fails.
-      file.close().catch(() => {})
+      file.closeSync()
     }
   }
 
@@ -225,6 +222,12 @@ async function readNewest(file: File, magic: string): Promise<Slot> {
   // Beyond a file's end the buffer stays zero, and a blank slot is a bad one.
   const bytes = new Uint8Array(TWO_SLOT_FILE_BYTES)
   await readFully(file, bytes, bytes.length, 0)
+  return newestOf(bytes, magic)
+}
+
+function readNewestSync(file: File, magic: string): Slot {
+  const bytes = new Uint8Array(TWO_SLOT_FILE_BYTES)
+  readFullySync(file, bytes)
   return newestOf(bytes, magic)
 }
 

@@ -44,6 +44,8 @@ export type OpenMode = 'read' | 'write' | 'create'
 /** An open regular file. `close` waits for the calls under way; afterwards every call rejects with EBADF, never reaching a reused descriptor. */
 export interface File {
   readonly path: string
+  /** Its size in bytes as it was opened, where opening it learned that; a file that is being written is larger by now. */
+  readonly sizeAtOpening?: number
   /** Reads up to `length` bytes into `buffer` at `offset`; may be short, 0 means end of file. */
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number>
   readSync(buffer: Uint8Array, offset: number, length: number, position: number): number

@@ -1,4 +1,4 @@
-import type { Epoch, SegmentHeader } from '../codec/format.js'
+import type { Epoch, Predecessor, SegmentHeader } from '../codec/format.js'
 import type { Manifest } from '../codec/manifest.js'
 import { WalError } from '../errors.js'
 
@@ -37,14 +37,15 @@ export function buildChain(files: readonly SegmentFile[], manifest: Manifest): C
   }
   const linked = [newest]
   let firstIndex = manifest.firstIndex
-  for (let at = newest; ; at = linked[0]!) {
+  for (let at = newest; ; at = linked.at(-1)!) {
     if (at.header.begins) {
       firstIndex = firstIndexAtBeginning(at, manifest)
       break
     }
     if (lowestIndexOf(at) <= firstIndex) break
-    linked.unshift(predecessorOf(at, byId, firstIndex))
+    linked.push(predecessorOf(at, byId, firstIndex))
   }
+  linked.reverse()
   return { linked, firstIndex, ...sortUnlinked(files, linked) }
 }
 
@@ -75,19 +76,22 @@ function predecessorOf(at: SegmentFile, byId: Map<number, SegmentFile>, firstInd
     const details = { firstIndex, lastIndex: link.lastIndex }
     throw missing(`segment ${link.id}, the predecessor of ${at.path}`, at.path, details)
   }
-  const range = { firstIndex: found.firstIndex, lastIndex: link.lastIndex, segment: found.path }
   if (link.lastIndex + 1 !== lowestIndexOf(at) || found.firstIndex > at.firstIndex) {
     throw new WalError('WAL_CORRUPT', `${at.path} does not continue ${found.path}: their indexes do not meet.`, {
       kind: 'missing',
-      ...range,
+      ...rangeOf(found, link),
     })
   }
   if (found.fileBytes < link.endOffset) {
     const message = `${found.path} has ${found.fileBytes} bytes, but its successor says that it ends at ${link.endOffset}. Is it an older copy?`
-    throw new WalError('WAL_CORRUPT', message, { kind: 'corrupt', offset: found.fileBytes, ...range })
+    throw new WalError('WAL_CORRUPT', message, { kind: 'corrupt', offset: found.fileBytes, ...rangeOf(found, link) })
   }
   assertEpochsFollow(found.header.epoch, at.header.epoch, found.path)
   return found
+}
+
+function rangeOf({ firstIndex, path }: SegmentFile, { lastIndex }: Predecessor) {
+  return { firstIndex, lastIndex, segment: path }
 }
 
 function assertEpochsFollow(older: Epoch, newer: Epoch, path: string): void {
@@ -125,8 +129,10 @@ function sortUnlinked(files: readonly SegmentFile[], linked: readonly SegmentFil
   const newestEpoch = linked.at(-1)!.header.epoch.counter
   const below: SegmentFile[] = []
   const dead: SegmentFile[] = []
+  if (linked.length === files.length) return { below, dead }
+  const isLinked = new Set(linked)
   for (const file of files) {
-    if (linked.includes(file)) continue
+    if (isLinked.has(file)) continue
     if (file.id < oldest.id) below.push(file)
     else if (file.header.epoch.counter < newestEpoch) dead.push(file)
     else {

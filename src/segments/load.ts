@@ -1,7 +1,7 @@
 import type { Format, SegmentHeader } from '../codec/format.js'
 import { decodeManifest, decodeMark, MANIFEST_MAGIC, MARK_MAGIC, type Manifest } from '../codec/manifest.js'
 import { WalError } from '../errors.js'
-import { TwoSlotFile } from '../file-system/two-slot-file.js'
+import { type SlotContent, TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { FileSystem } from '../file-system/types.js'
 import type { Claim, SegmentFile } from './chain.js'
 import { type Catalog, classifyNames, MANIFEST_NAME, MARK_NAME } from './name.js'
@@ -48,20 +48,25 @@ function newerVersion(path: string, version: number): WalError {
  * calls: an opening has nothing else to do, and each header would be four trips through the thread pool.
  */
 export function readSegmentFiles(fs: FileSystem, directory: string, format: Format, catalog: Catalog): SegmentFile[] {
-  return catalog.segments.map(({ name, id, firstIndex }) => ({
-    id,
-    firstIndex,
-    ...readSegmentFile(fs, `${directory}/${name}`, format),
-  }))
+  const buffer = Buffer.alloc(format.headerBytes)
+  return catalog.segments.map(({ name, id, firstIndex }) => {
+    const { path, header, contentStart, fileBytes } = readSegmentFile(fs, `${directory}/${name}`, format, buffer)
+    return { path, id, firstIndex, header, contentStart, fileBytes }
+  })
 }
 
-export function readSegmentFile(fs: FileSystem, path: string, format: Format): Omit<SegmentFile, 'id' | 'firstIndex'> {
+/** `buffer`: room for a header, for many calls; nothing of it is kept. */
+export function readSegmentFile(
+  fs: FileSystem,
+  path: string,
+  format: Format,
+  buffer: Buffer = Buffer.alloc(format.headerBytes),
+): Omit<SegmentFile, 'id' | 'firstIndex'> {
   const file = fs.openSync(path)
   try {
-    const bytes = Buffer.alloc(format.headerBytes)
-    const read = readSyncFully(file, bytes, bytes.length, 0)
-    const { header, contentStart } = decodeHeader(path, format, bytes.subarray(0, read))
-    return { path, header, contentStart, fileBytes: file.sizeSync() }
+    const read = readSyncFully(file, buffer, buffer.length, 0)
+    const { header, contentStart } = decodeHeader(path, format, buffer.subarray(0, read))
+    return { path, header, contentStart, fileBytes: file.sizeAtOpening ?? file.sizeSync() }
   } finally {
     file.closeSync()
   }
@@ -75,9 +80,17 @@ function decodeHeader(path: string, format: Format, bytes: Buffer): { header: Se
   throw new WalError('WAL_CORRUPT', message, { kind: 'corrupt', segment: path, offset: 0 })
 }
 
+/** As `readMark`, blocking, for whoever holds the lock: nobody is writing it. */
+export function readMarkSync(fs: FileSystem, directory: string, logId: string): Claim | undefined {
+  return claimOf(TwoSlotFile.readSync(fs, `${directory}/${MARK_NAME}`, MARK_MAGIC), logId)
+}
+
 /** The mark as a claim of durability. A mark that is missing, damaged or of another log claims nothing. */
 export async function readMark(fs: FileSystem, directory: string, logId: string): Promise<Claim | undefined> {
-  const found = await TwoSlotFile.read(fs, `${directory}/${MARK_NAME}`, MARK_MAGIC)
+  return claimOf(await TwoSlotFile.read(fs, `${directory}/${MARK_NAME}`, MARK_MAGIC), logId)
+}
+
+function claimOf(found: SlotContent | { kind: 'missing' }, logId: string): Claim | undefined {
   if (found.kind !== 'ok') return undefined
   const mark = decodeMark(Buffer.from(found.payload))
   return mark?.logId === logId ? mark : undefined

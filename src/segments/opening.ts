@@ -10,7 +10,7 @@ import type { File, FileSystem } from '../file-system/types.js'
 import type { Logger, RecoveryReport } from '../types.js'
 import { buildChain, type Chain, type SegmentFile } from './chain.js'
 import { nextEpoch } from './epoch.js'
-import { interpretManifest, readCatalog, readMark, readSegmentFiles } from './load.js'
+import { interpretManifest, readCatalog, readMarkSync, readSegmentFiles } from './load.js'
 import { MarkWriter } from './mark-writer.js'
 import { type Catalog, indexName, MANIFEST_NAME, MARK_NAME } from './name.js'
 import { PublishDeclined, publishSegment } from './publish.js'
@@ -139,13 +139,13 @@ async function createManifest(context: OpeningContext): Promise<ManifestOpening>
 
 async function openSegments(context: OpeningContext, catalog: Catalog, opening: ManifestOpening): Promise<Opened> {
   const { fs, directory } = context
-  const files = await readSegmentFiles(fs, directory, opening.format, catalog)
+  const files = readSegmentFiles(fs, directory, opening.format, catalog)
   const chain = buildChain(files, opening.manifest)
   const newest = chain.linked.at(-1)
   if (newest === undefined) return firstSegment(context, catalog, opening)
-  const source = await fs.open(newest.path, 'read')
+  const source = fs.openSync(newest.path)
   try {
-    const mark = await readMark(fs, directory, opening.manifest.logId)
+    const mark = readMarkSync(fs, directory, opening.manifest.logId)
     const { format, manifest } = opening
     const finding = await examineTail(source, { format, manifest, linked: chain.linked, mark, strict: context.strict })
     const tail = { chain, source, finding }
@@ -153,7 +153,7 @@ async function openSegments(context: OpeningContext, catalog: Catalog, opening: 
       ? continueIn(context, catalog, opening, tail)
       : succeed(context, catalog, opening, tail))
   } finally {
-    await source.close()
+    source.closeSync()
   }
 }
 
@@ -277,10 +277,10 @@ export function chainSegments(linked: readonly SegmentFile[], newestEnd: Segment
   return linked.map((file, i) => {
     const successor = linked[i + 1]?.header.predecessor
     if (successor === undefined) return new Segment(file.header, file.path, file.contentStart, newestEnd, false)
-    const { endOffset, sealedAt, id: _, ...rest } = successor
-    const end: SegmentEnd = { ...rest, offset: endOffset, commitOffset: 0 }
+    const { endOffset, lastIndex, commitCrc, minTimestamp, maxTimestamp, lastTerm } = successor
+    const end = { offset: endOffset, lastIndex, commitCrc, commitOffset: 0, minTimestamp, maxTimestamp, lastTerm }
     const segment = new Segment(file.header, file.path, file.contentStart, end, true)
-    segment.sealedAt = sealedAt
+    segment.sealedAt = successor.sealedAt
     return segment
   })
 }

@@ -4,6 +4,7 @@ import {
   EntryPositions,
   FIRST_OF_COMMIT,
   POSITION_MASK,
+  type ScanNotes,
   type ScanState,
   startScan,
   type Window,
@@ -15,8 +16,8 @@ import { type Walk, WINDOW_BYTES } from './window.js'
 export interface ScanReport {
   /** Behind the last whole commit. */
   end: SegmentEnd
-  /** Offsets of the entries in whole commits, in units of the format's alignment. */
-  offsets: EntryPositions
+  /** The whole commits, in order; of one that was verified alone nothing is noted here. */
+  commits: ScanNotes['commits']
   /** Largest offset that some readable commit, also one behind the damage, proves to have been synced. */
   provenEnd: number
   damage: Damage | undefined
@@ -40,6 +41,7 @@ export function* scanSegment(
   header: SegmentHeader,
   from: { contentStart: number; fileBytes: number },
 ): Walk<ScanReport> {
+  const notes: ScanNotes = { commits: [], minTimestamp: Infinity, maxTimestamp: -Infinity }
   const state = startScan({
     binding: format.bind(header),
     maxEntryBytes: header.maxEntryBytes,
@@ -47,75 +49,66 @@ export function* scanSegment(
     limit: from.fileBytes,
     index: header.firstIndex,
     previousCrc: header.predecessor?.commitCrc ?? 0,
+    notes,
   })
-  const report: ScanReport = {
-    end: emptyEnd(header, from.contentStart),
-    offsets: new EntryPositions(),
-    provenEnd: 0,
-    damage: undefined,
-  }
+  const { commits } = notes
+  const report: ScanReport = { end: emptyEnd(header, from.contentStart), commits, provenEnd: 0, damage: undefined }
   const stop = yield* walkCommits(format, state, report)
-  report.offsets.count = state.wholeIndex - header.firstIndex
+  while ((commits.at(-1)?.offset ?? -1) >= state.wholeEnd) commits.pop()
+  report.end.minTimestamp = notes.minTimestamp
+  report.end.maxTimestamp = notes.maxTimestamp
   report.end.offset = state.wholeEnd
   report.end.lastIndex = state.wholeIndex - 1
   report.end.commitCrc = state.previousCrc ?? 0
   report.end.commitOffset = state.lastCommitOffset
-  if (report.offsets.count > 0) report.end.lastTerm = yield* termOfLast(format, report.offsets, state.wholeEnd)
   report.provenEnd = state.provenEnd
   if (stop.kind !== 'end') yield* searchBehind(format, state, stop, report)
   return report
 }
 
+/**
+ * How much an opening scans at a time. Less than a reader's windows: its code has just been loaded, and the kernel's loops run faster
+ * from the first call after they were compiled well.
+ */
+const SCAN_BYTES = 1 << 18
+
 /** Walks until something stops it that reading on cannot mend. */
 function* walkCommits(format: Format, state: ScanState, report: ScanReport): Walk<Exclude<ScanStop, { kind: 'more' }>> {
   const found = new EntryPositions()
-  let wanted = WINDOW_BYTES
+  let wanted = SCAN_BYTES
   for (;;) {
-    const offset = state.offset
+    const { offset, index } = state
     const window = yield { offset, length: Math.min(wanted, Math.max(state.limit - offset, 0)) }
     found.clear()
     const stop = format.scan(window, state, found)
-    for (let i = 0; i < found.count; i++) {
-      const slot = found.slots[i]!
-      report.offsets.push(scaledSlot(slot, window.start, format.alignment))
-    }
-    widenTimes(format, window, found, report.end)
+    const whole = state.wholeIndex - index
+    if (whole > 0) report.end.lastTerm = termOf(format, window, found, whole)
     if (stop.kind !== 'more') return stop
-    wanted = Math.max(WINDOW_BYTES, stop.need)
+    wanted = Math.max(SCAN_BYTES, stop.need)
     if (window.length < Math.min(wanted, state.limit - offset) && state.offset === offset) {
       return { kind: 'bad', offset: state.offset, reason: 'the file ends inside an entry', blank: false }
     }
   }
 }
 
-/** A slot of a segment's offset table: file offset in units of the alignment, with the first-of-commit and end-of-batch bits. */
-function scaledSlot(slot: number, start: number, alignment: number): number {
-  return ((start + (slot & POSITION_MASK)) / alignment) | (slot & (FIRST_OF_COMMIT | ENDS_BATCH))
-}
-
-function widenTimes(
-  format: Format,
-  window: Parameters<Format['scan']>[0],
-  found: EntryPositions,
-  end: SegmentEnd,
-): void {
-  format.eachStamp(window, found, timestamp => {
-    if (timestamp < end.minTimestamp) end.minTimestamp = timestamp
-    if (timestamp > end.maxTimestamp) end.maxTimestamp = timestamp
+/** Term of the last of the first `count` entries found in a window. */
+export function termOf(format: Format, window: Window, found: EntryPositions, count = found.count): number {
+  const alone = new EntryPositions(1)
+  alone.push(found.slots[count - 1]! & POSITION_MASK)
+  let term = 0
+  format.eachStamp(window, alone, (_, found) => {
+    term = found
   })
+  return term
 }
 
 /** Term of the last entry of an offset table; its bytes lie below `limit`. */
 function* termOfLast(format: Format, offsets: EntryPositions, limit: number): Walk<number> {
   const offset = (offsets.slots[offsets.count - 1]! & POSITION_MASK) * format.alignment
   const window = yield { offset, length: limit - offset }
-  const alone = new EntryPositions()
-  alone.push(0)
-  let last = 0
-  format.eachStamp(window, alone, (_, term) => {
-    last = term
-  })
-  return last
+  const first = new EntryPositions(1)
+  first.push(0)
+  return termOf(format, window, first)
 }
 
 /** Looks for evidence behind the damage: the last byte that is not zero, and commits that are whole enough to testify. */
@@ -199,6 +192,11 @@ export function assertEndsAsNamed(segment: Segment, { wholeEnd, previousCrc, las
 }
 
 type WindowVisitor = (window: Window, found: EntryPositions) => 'stop' | undefined
+
+/** A slot of a segment's offset table: file offset in units of the alignment, with the first-of-commit and end-of-batch bits. */
+function scaledSlot(slot: number, start: number, alignment: number): number {
+  return ((start + (slot & POSITION_MASK)) / alignment) | (slot & (FIRST_OF_COMMIT | ENDS_BATCH))
+}
 
 /** Adds to a segment's offset table what lies from `state` to its limit. */
 export function walkOffsets(format: Format, segment: Segment, state: ScanState, offsets: EntryPositions): Walk<void> {

@@ -1,10 +1,11 @@
 import { kernel } from '../codec/kernel.js'
 import type { Memory } from '../codec/memory.js'
 import { errnoOf } from '../file-system/errno.js'
-import { readFully, writeAllFully } from '../file-system/transfer.js'
+import { writeAllFully } from '../file-system/transfer.js'
 import type { File, FileSystem } from '../file-system/types.js'
 import { BLOCK_BYTES, toBlockEnd } from './block.js'
 import { withBounceBuffer } from './bounce.js'
+import { readSyncFully } from './window.js'
 import { ZeroAhead, type ZeroAheadPlan } from './zero-ahead.js'
 
 /** How the active segment is written: through the page cache, or around it, where every write is durable when it returns. */
@@ -59,7 +60,7 @@ export class SegmentWriter {
     const direct = wanted === 'buffered' || !canAlign ? undefined : await openDirect(fs, path, wanted)
     if (direct === undefined) return new SegmentWriter(fs, await fs.open(path, 'write'), 'buffered', Buffer.alloc(0))
     try {
-      const tail = await readTail(fs, path, end)
+      const tail = readTail(fs, path, end)
       return new SegmentWriter(fs, direct, 'direct', tail, new ZeroAhead(direct, zeroAhead, end))
     } catch (error) {
       await direct.close()
@@ -190,14 +191,15 @@ export function isRefusal(error: unknown): boolean {
   return errno === EINVAL || ENOTSUP.has(errno)
 }
 
-async function readTail(fs: FileSystem, path: string, end: number): Promise<Buffer> {
+function readTail(fs: FileSystem, path: string, end: number): Buffer {
   const tail = Buffer.alloc(BLOCK_BYTES)
   const length = end % BLOCK_BYTES
-  const file = await fs.open(path, 'read')
+  if (length === 0) return tail
+  const file = fs.openSync(path)
   try {
-    if ((await readFully(file, tail, length, end - length)) < length) throw new Error(`${path} ends before ${end}`)
+    if (readSyncFully(file, tail, length, end - length) < length) throw new Error(`${path} ends before ${end}`)
     return tail
   } finally {
-    await file.close()
+    file.closeSync()
   }
 }

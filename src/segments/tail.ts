@@ -1,15 +1,15 @@
 import type { Format, SegmentHeader } from '../codec/format.js'
+import { kernel } from '../codec/kernel.js'
 import type { Manifest } from '../codec/manifest.js'
-import { ENDS_BATCH, EntryPositions, POSITION_MASK, startScan } from '../codec/memory.js'
+import { allocateMemory, EntryPositions, type Memory, type ScanNotes, startScan } from '../codec/memory.js'
 import { WalError } from '../errors.js'
-import { readFully } from '../file-system/transfer.js'
+import { writeFully } from '../file-system/transfer.js'
 import type { File } from '../file-system/types.js'
 import { boundBy, type Claim, type SegmentFile } from './chain.js'
 import { decideTail, type TailDecision } from './recovery.js'
-import { type ScanReport, scanSegment, walkWhole } from './scan.js'
+import { type ScanReport, scanSegment, termOf, walkWhole } from './scan.js'
 import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
-import { drive, readWindow, type Walk, WINDOW_BYTES } from './window.js'
-import { writeCommit } from './write-commit.js'
+import { driveInTurns, readSyncFully, type Walk, WINDOW_BYTES } from './window.js'
 
 /** The newest segment as an opening finds it. */
 export interface TailContext {
@@ -30,11 +30,11 @@ export interface TailFinding {
 /** Looks at the newest segment and decides what to do about it. Throws for what must be refused. */
 export async function examineTail(file: File, context: TailContext): Promise<TailFinding> {
   const newest = context.linked.at(-1)!
-  const quick = await verifyClosedEnd(file, newest, context)
+  const quick = await driveInTurns(file, verifyClosedEnd(newest, context))
   // A mark beyond the end comes from a later state of the log than manifest and segments: they are an older copy.
   if (quick !== undefined && reaches(quick, provenOf(quick, newest, context)))
     return { decision: 'continue', report: quick, provenEnd: quick.end.offset }
-  const report = await drive(file, scanSegment(context.format, newest.header, newest))
+  const report = await driveInTurns(file, scanSegment(context.format, newest.header, newest))
   const proven = provenOf(report, newest, context)
   const decision = decideTail({
     closedAtEnd: isClosedAt(context.manifest, newest, report.end),
@@ -92,12 +92,12 @@ function isClosedAt(manifest: Manifest, newest: SegmentFile, end: SegmentEnd): b
 }
 
 /** After a close in order only the last commit and the zeros behind it need a look; undefined when that is not what is there. */
-async function verifyClosedEnd(file: File, newest: SegmentFile, context: TailContext): Promise<ScanReport | undefined> {
+function* verifyClosedEnd(newest: SegmentFile, context: TailContext): Walk<ScanReport | undefined> {
   const { manifest, format } = context
   const { floor } = manifest
   const { header, contentStart, fileBytes } = newest
   if (!manifest.closed || floor.segmentId !== newest.id || floor.offset > fileBytes) return undefined
-  if (!(await isZeroFrom(file, floor.offset, fileBytes))) return undefined
+  if (!(yield* isZeroFrom(floor.offset, fileBytes))) return undefined
   const end: SegmentEnd = {
     ...emptyEnd(header, contentStart),
     offset: floor.offset,
@@ -106,11 +106,11 @@ async function verifyClosedEnd(file: File, newest: SegmentFile, context: TailCon
     maxTimestamp: floor.maxTimestamp,
     lastTerm: floor.lastTerm,
   }
-  const report: ScanReport = { end, offsets: new EntryPositions(), provenEnd: floor.offset, damage: undefined }
+  const report: ScanReport = { end, commits: [], provenEnd: floor.offset, damage: undefined }
   if (floor.commitOffset === 0) return floor.offset === contentStart ? report : undefined
   const length = floor.offset - floor.commitOffset
   if (length <= 0 || floor.commitOffset < contentStart) return undefined
-  const window = await readWindow(file, { offset: floor.commitOffset, length })
+  const window = yield { offset: floor.commitOffset, length }
   const binding = format.bind(header)
   const firstIndex = format.firstIndexAt(window, 0, binding)
   if (firstIndex === undefined) return undefined
@@ -128,11 +128,12 @@ async function verifyClosedEnd(file: File, newest: SegmentFile, context: TailCon
   return report
 }
 
-async function isZeroFrom(file: File, from: number, end: number): Promise<boolean> {
-  const bytes = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, Math.max(end - from, 0)))
-  for (let offset = from; offset < end; offset += bytes.length) {
-    const read = await readFully(file, bytes, Math.min(bytes.length, end - offset), offset)
-    for (let i = 0; i < read; i++) if (bytes[i] !== 0) return false
+function* isZeroFrom(from: number, end: number): Walk<boolean> {
+  for (let offset = from; offset < end; offset += WINDOW_BYTES) {
+    const { words, bytes, length } = yield { offset, length: Math.min(WINDOW_BYTES, end - offset) }
+    const wholeWords = length >> 2
+    for (let i = 0; i < wholeWords; i++) if (words[i] !== 0) return false
+    for (let i = wholeWords << 2; i < length; i++) if (bytes[i] !== 0) return false
   }
   return true
 }
@@ -150,33 +151,30 @@ export async function cutAt(file: File, format: Format, newest: SegmentFile, fin
   const { report, provenEnd } = finding
   const segment = new Segment(newest.header, newest.path, newest.contentStart, report.end, false)
   const cut: Cut = { kept: emptyEnd(newest.header, newest.contentStart), copied: [] }
-  let keptFrom = newest.firstIndex
-  const { slots, count } = report.offsets
-  const starts: number[] = []
-  for (let i = 0; i < count; i++) if (slots[i]! < 0) starts.push(i)
-  for (let i = 0; i < starts.length; i++) {
-    const offset = (slots[starts[i]!]! & POSITION_MASK) * format.alignment - format.commitPrefixBytes
-    const next = starts[i + 1]
-    const end =
-      next === undefined
-        ? report.end.offset
-        : (slots[next]! & POSITION_MASK) * format.alignment - format.commitPrefixBytes
-    const firstIndex = newest.firstIndex + starts[i]!
+  const { commits, end: whole } = report
+  let kept: ScanReport['commits'][number] | undefined
+  for (const [i, commit] of commits.entries()) {
+    const next = commits[i + 1]
+    const end = next?.offset ?? whole.offset
     if (end > provenEnd) {
-      cut.copied.push({ offset, end, firstIndex })
+      cut.copied.push({ ...commit, end })
       continue
     }
-    const lastIndex = newest.firstIndex + (next ?? count) - 1
-    cut.kept = { ...report.end, offset: end, lastIndex, commitOffset: offset }
-    keptFrom = firstIndex
+    kept = commit
+    cut.kept = { ...whole, offset: end, lastIndex: (next?.firstIndex ?? whole.lastIndex + 1) - 1 }
   }
-  if (cut.kept.commitOffset > 0) {
-    cut.kept.commitCrc = await drive(file, crcOfLastCommit(format, segment, cut.kept, keptFrom))
-  }
+  if (kept === undefined) return cut
+  cut.kept.commitOffset = kept.offset
+  Object.assign(cut.kept, await driveInTurns(file, endOfLastCommit(format, segment, cut.kept, kept.firstIndex)))
   return cut
 }
 
-function* crcOfLastCommit(format: Format, segment: Segment, kept: SegmentEnd, firstIndex: number): Walk<number> {
+function* endOfLastCommit(
+  format: Format,
+  segment: Segment,
+  kept: SegmentEnd,
+  firstIndex: number,
+): Walk<Pick<SegmentEnd, 'commitCrc' | 'lastTerm'>> {
   const state = startScan({
     binding: format.bind(segment.header),
     maxEntryBytes: segment.header.maxEntryBytes,
@@ -185,8 +183,12 @@ function* crcOfLastCommit(format: Format, segment: Segment, kept: SegmentEnd, fi
     index: firstIndex,
     previousCrc: undefined,
   })
-  yield* walkWhole(format, segment, state, () => undefined)
-  return state.commitCrc
+  let { lastTerm } = kept
+  yield* walkWhole(format, segment, state, (window, found) => {
+    if (found.count > 0) lastTerm = termOf(format, window, found)
+    return undefined
+  })
+  return { commitCrc: state.commitCrc, lastTerm }
 }
 
 export interface CopyTarget {
@@ -195,7 +197,7 @@ export interface CopyTarget {
   contentStart: number
 }
 
-/** Writes the commits of `cut` again, framed for the new segment. Entries keep everything, their checksums included. */
+/** Writes the commits of `cut` again, framed for the new segment. Entries keep every byte, their checksums included. */
 export async function copyCommits(
   source: File,
   format: Format,
@@ -204,25 +206,47 @@ export async function copyCommits(
   target: CopyTarget,
 ): Promise<SegmentEnd> {
   const binding = format.bind(target.header)
-  const sourceBinding = format.bind(newest.header)
-  let end = emptyEnd(target.header, target.contentStart)
+  const end = emptyEnd(target.header, target.contentStart)
   for (const commit of cut.copied) {
-    const window = await readWindow(source, { offset: commit.offset, length: commit.end - commit.offset })
-    const found = new EntryPositions()
-    const state = startScan({
-      binding: sourceBinding,
-      maxEntryBytes: newest.header.maxEntryBytes,
-      offset: commit.offset,
-      limit: commit.end,
-      index: commit.firstIndex,
-      previousCrc: undefined,
+    const { memory, found, notes } = readCommit(source, format, newest, commit)
+    const length = commit.end - commit.offset
+    end.minTimestamp = Math.min(end.minTimestamp, notes.minTimestamp)
+    end.maxTimestamp = Math.max(end.maxTimestamp, notes.maxTimestamp)
+    end.lastTerm = termOf(format, { ...memory, start: commit.offset, length }, found)
+    const sealed = format.sealCommit(memory, 0, format.unsealCommit(memory, length), {
+      binding,
+      offset: end.offset,
+      firstIndex: commit.firstIndex,
+      count: found.count,
+      provenEnd: end.offset,
+      previousCrc: end.commitCrc,
     })
-    const stop = format.scan(window, state, found)
-    if (stop.kind !== 'end')
-      throw new Error(`A commit that was whole is not any more: ${newest.path} at ${commit.offset}`)
-    const entries = format.materialize(window, found, { from: 0, to: found.count, firstIndex: commit.firstIndex })
-    const endsBatch = (slot: number) => (found.slots[slot]! & ENDS_BATCH) !== 0
-    end = await writeCommit(format, { entries, endsBatch }, { file: target.file, binding, end })
+    // A copy: until the write has settled others may scan on the memory that all share.
+    await writeFully(target.file, Buffer.from(memory.bytes.subarray(0, sealed.end)), end.offset)
+    end.lastIndex = commit.firstIndex + found.count - 1
+    end.commitCrc = sealed.crc
+    end.commitOffset = end.offset
+    end.offset += sealed.end
   }
   return end
+}
+
+/** A commit that was found whole, read again, with room for another frame; by the kernel where it has the room. */
+function readCommit(
+  file: File,
+  format: Format,
+  newest: SegmentFile,
+  { offset, end, firstIndex }: Cut['copied'][number],
+): { memory: Memory; found: EntryPositions; notes: ScanNotes } {
+  const room = end - offset + format.commitSuffixBytes
+  const memory = kernel !== undefined && room <= kernel.stage.bytes.length ? kernel.stage : allocateMemory(room)
+  const length = readSyncFully(file, memory.bytes, end - offset, offset)
+  const found = new EntryPositions()
+  const { header } = newest
+  const notes: ScanNotes = { commits: [], minTimestamp: Infinity, maxTimestamp: -Infinity }
+  const at = { offset, limit: end, index: firstIndex, previousCrc: undefined, notes }
+  const state = startScan({ ...at, binding: format.bind(header), maxEntryBytes: header.maxEntryBytes })
+  const stop = format.scan({ ...memory, start: offset, length }, state, found)
+  if (stop.kind !== 'end') throw new Error(`A commit that was whole is not any more: ${newest.path} at ${offset}`)
+  return { memory, found, notes }
 }

@@ -1,3 +1,4 @@
+import { kernel } from '../codec/kernel.js'
 import { allocateMemory, type Memory, type Window } from '../codec/memory.js'
 import { readFully } from '../file-system/transfer.js'
 import type { File } from '../file-system/types.js'
@@ -46,6 +47,29 @@ export async function drive<Result>(file: File, walk: Walk<Result>): Promise<Res
 export function driveSync<Result>(file: File, walk: Walk<Result>): Result {
   let step = walk.next()
   while (!step.done) step = walk.next(readWindowSync(file, step.value))
+  return step.value
+}
+
+/** After so many bytes a walk that blocks lets the event loop turn: some ten milliseconds of reading and verifying. */
+const TURN_BYTES = 16 << 20
+
+/**
+ * As `drive`, by blocking reads into memory that all windows share, for a walk that keeps none of them: a trip through the thread pool
+ * and fresh memory for each would cost as much as verifying it. Other work gets its turn now and then, however much there is to read.
+ */
+export async function driveInTurns<Result>(file: File, walk: Walk<Result>): Promise<Result> {
+  let memory = kernel?.stage ?? allocateMemory(WINDOW_BYTES)
+  let untilTurn = TURN_BYTES
+  let step = walk.next()
+  while (!step.done) {
+    const { offset, length } = step.value
+    if (length > memory.bytes.length) memory = allocateMemory(length)
+    step = walk.next(windowOf(memory, offset, readSyncFully(file, memory.bytes, length, offset)))
+    untilTurn -= length
+    if (untilTurn > 0) continue
+    untilTurn = TURN_BYTES
+    await new Promise<void>(resolve => setImmediate(resolve))
+  }
   return step.value
 }
 

@@ -146,9 +146,9 @@ export const CONTROLS: readonly Control[] = [
       { file: 'src/segments/tail.js', from: 'if (end > provenEnd)', to: 'if (end < 0)' },
       {
         file: 'src/segments/opening.js',
-        from: 'const mark = await readMark(fs, directory, opening.manifest.logId);',
+        from: 'const mark = readMarkSync(fs, directory, opening.manifest.logId);',
         to: `await fs.open(newest.path, 'write').then(file => file.sync().finally(() => file.close()));
-        const mark = await readMark(fs, directory, opening.manifest.logId);`,
+        const mark = readMarkSync(fs, directory, opening.manifest.logId);`,
       },
     ],
     look: crash('--policy', 'interval'),
