@@ -168,13 +168,14 @@ export function* walkWhole(format: Format, segment: Segment, state: ScanState, v
   let wanted = WINDOW_BYTES
   while (state.offset < state.limit) {
     const offset = state.offset
-    const window = yield { offset, length: Math.min(wanted, state.limit - offset) }
+    const length = Math.min(wanted, state.limit - offset)
+    const window = yield { offset, length }
     found.clear()
     const stop = format.scan(window, state, found)
     if (stop.kind === 'end') assertEndsAsNamed(segment, state)
     if (visit(window, found) === 'stop' || stop.kind === 'end') return
-    const starved =
-      stop.kind === 'more' && state.offset === offset && window.length < Math.min(stop.need, state.limit - offset)
+    // The file ends before its content does. Where the window was whole, a longer one follows.
+    const starved = stop.kind === 'more' && state.offset === offset && window.length < length
     if (stop.kind !== 'more' || starved) throw new ScanFailure(segment, stop)
     wanted = Math.max(WINDOW_BYTES, stop.need)
   }

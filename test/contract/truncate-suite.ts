@@ -235,6 +235,25 @@ export function truncateSuite(makeWorld: MakeHeldWorld): void {
     })
   })
 
+  describe('entries larger than what is read at a time', () => {
+    test('are cut off, and kept, like any other', async () => {
+      const world = makeWorld()
+      const wal = await world.open()
+      const large = ['a', 'b', 'c'].map(letter => letter.repeat(3_000_000))
+      await wal.appendBatch(['small', ...large, 'behind'])
+      await wal.append('last')
+      await wal.truncateAfter(3)
+      await wal.append('new')
+      const kept = ['small', ...large.slice(0, 2), 'new']
+      expect(await dataOf(wal.replay())).toEqual(kept)
+      await wal.close()
+      const again = await world.open()
+      expect((await again.getRange(1, 4)).map(entry => entry.data)).toEqual(kept)
+      await again.truncateAfter(1)
+      expect(await dataOf(again.replay())).toEqual(['small'])
+    })
+  })
+
   describe('reset', () => {
     test.each([[1000], [3], [1]])('to %i empties the log', async nextIndex => {
       const world = makeWorld()
