@@ -94,6 +94,11 @@ export interface CursorOptions<T> {
   chunkMaxEntries?: number
   /** True: each entry's data has memory of its own instead of a view of the chunk. */
   copy?: boolean
+  /**
+   * Asked for each chunk of a live cursor; true: it may be one that other readers are handed too, and is frozen where it is, with its
+   * entries. Default: every reader gets entries of its own.
+   */
+  mayShare?: () => boolean
   /** Entries it refuses are left out of the chunks, whose range still covers them. What it throws fails the cursor. */
   filter?: (entry: Entry<T>) => boolean
   /** True: goes on behind entries that a repair declared lost, instead of failing with WAL_CORRUPT. */

@@ -224,7 +224,10 @@ export interface Cursor<T> extends AsyncIterableIterator<Entry<T>, void, undefin
   readonly nextIndex: number
   /** Whether the last read reached the end of what is committed. */
   readonly caughtUp: boolean
-  /** The same entries in runs: the fastest way to read. */
+  /**
+   * The same entries in runs: the fastest way to read. A tail's entries of `bytes()` are frozen in them, because all tails are handed
+   * the same ones; the array is the caller's own.
+   */
   chunks(): AsyncIterableIterator<Chunk<T>, void, undefined>
 }
 /** A Readable in object mode, whose chunks are entries. */

@@ -5,7 +5,7 @@ import type { Encoding, StandardSchema } from '../types.js'
 
 /** Takes bytes (any view) or a string (stored as UTF-8), gives a Buffer. The default encoding. */
 export function bytes(): Encoding<Uint8Array | string, Buffer> {
-  return { name: 'bytes', encode: encodeBytes, decode: stored => stored }
+  return { name: 'bytes', encode: encodeBytes, decode: keepBytes }
 }
 
 /** Takes and gives strings, stored as UTF-8. A string with a lone surrogate has no UTF-8 form and is WAL_INVALID_ENTRY. */
@@ -52,6 +52,12 @@ export function encodeData<In>(encoding: Encoding<In, unknown>, data: In): Uint8
   throw invalid(`encode() of encoding '${encoding.name}' must return a Uint8Array, it returned ${describe(encoded)}`)
 }
 
+/** What decodes the entries of a cursor, as `decodeData` does; undefined where the bytes are what is handed out. */
+export function decoderOf<Out>(encoding: Encoding<never, Out>): ((stored: Buffer, index: number) => Out) | undefined {
+  const decode: (stored: Buffer) => unknown = encoding.decode
+  return decode === keepBytes ? undefined : (stored, index) => decodeData(encoding, stored, index)
+}
+
 /** Runs an encoding's `decode`; what it throws becomes WAL_INVALID_ENTRY with the entry's index. */
 export function decodeData<Out>(encoding: Encoding<never, Out>, stored: Buffer, index: number): Out {
   try {
@@ -60,6 +66,10 @@ export function decodeData<Out>(encoding: Encoding<never, Out>, stored: Buffer, 
     const message = `entry ${index} (${stored.length} bytes) cannot be decoded as '${encoding.name}': ${reasonOf(cause)}`
     throw new WalError('WAL_INVALID_ENTRY', `${message}. Was it written with another encoding?`, { cause, index })
   }
+}
+
+function keepBytes(stored: Buffer): Buffer {
+  return stored
 }
 
 function encodeBytes(data: Uint8Array | string): Uint8Array {

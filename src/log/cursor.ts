@@ -1,4 +1,4 @@
-import { ENDS_BATCH, EntryPositions, POSITION_MASK, rewindToBatch, type ScanState } from '../codec/memory.js'
+import { EntryPositions, rewindToBatch, type ScanState } from '../codec/memory.js'
 import type { CursorOptions, LogCursor } from '../contract.js'
 import { WalError } from '../errors.js'
 import { assertEndsAsNamed, ScanFailure } from '../segments/scan.js'
@@ -7,24 +7,26 @@ import { WINDOW_BYTES } from '../segments/window.js'
 import type { Chunk, Entry } from '../types.js'
 import { type ReadSide, truncatedBefore } from './read-side.js'
 import { lastIndexOf, type Piece } from './recent.js'
+import type { SliceLimits, SliceRange } from './slices.js'
+import type { TurnTaker } from './turns.js'
 
-/** Chunks are as large as what is read at a time, unless the reader asks for less. */
-const CHUNK_BYTES = WINDOW_BYTES
-/** What a chunk holds where batches leave the choice. */
-const WANTED_CHUNK_BYTES = 128 << 10
 /** Cursors that follow are many and read little: each has a window of its own while it is behind. */
 const LIVE_WINDOW_BYTES = 256 << 10
 
+/** What `next()` gets when there is something to wait for: a read that is under way, or the next change of the log. */
+const LATER = Symbol('later')
+
 /**
  * The one cursor state machine: entries from files while it is behind, from memory once it follows, the same way in both. It
- * stands at an index; what it holds beside that only saves work.
+ * stands at an index; what it holds beside that only saves work. It moves when it has its turn, after `next()` was called.
  */
-export class FileCursor<T> implements LogCursor<T> {
+export class FileCursor<T> implements LogCursor<T>, TurnTaker {
   readonly #side: ReadSide
   readonly #options: CursorOptions<T>
-  readonly #decode: (bytes: Buffer, index: number) => T
+  readonly #decode: CursorStart<T>['decode']
   readonly #onClose: (cursor: FileCursor<T>) => void
   readonly #windowBytes: number
+  readonly #limits: SliceLimits
   /** Last index it may hand out. */
   readonly #to: number
   #next: number
@@ -47,7 +49,11 @@ export class FileCursor<T> implements LogCursor<T> {
   /** What every further `next()` gets. */
   #error: unknown
   #hasError = false
-  #wake: (() => void) | undefined
+  /** Who waits for the next chunk; undefined when nobody does. */
+  #resolve: ((chunk: Chunk<T> | undefined) => void) | undefined
+  #reject: ((error: unknown) => void) | undefined
+  /** Takes the wish to be told of the next change back. */
+  #forgetWaiting: (() => void) | undefined
   /** How often in a row what it read was not as it should be. */
   #attempts = 0
 
@@ -55,13 +61,14 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#side = side
     this.#options = options
     this.#decode = start.decode
+    this.#limits = { maxBytes: options.chunkMaxBytes, maxEntries: options.chunkMaxEntries }
     this.#onClose = start.onClose
     this.#next = start.index
     this.#floating = start.floating
     this.#seek = start.seek
     const last = options.to ?? Infinity
     // A batch that fits into a chunk must fit into what is read at a time, with the frame of its commit.
-    const ownBytes = options.chunkMaxBytes ?? (options.live ? CHUNK_BYTES : 0)
+    const ownBytes = options.chunkMaxBytes ?? (options.live ? WINDOW_BYTES : 0)
     this.#windowBytes = Math.max(WINDOW_BYTES, ownBytes + side.state.format.commitPrefixBytes)
     this.#to = options.live ? last : Math.min(last, start.committedIndex)
     if (options.live) side.liveCursors++
@@ -75,13 +82,26 @@ export class FileCursor<T> implements LogCursor<T> {
     return this.#caughtUp
   }
 
-  async next(): Promise<Chunk<T> | undefined> {
-    if (this.#hasError) throw this.#error
+  next(): Promise<Chunk<T> | undefined> {
+    this.#side.turns.ask(this)
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  takeTurn(): void {
+    if (this.#resolve === undefined) return
+    this.#forgetWaiting?.()
+    this.#forgetWaiting = undefined
     try {
-      return await this.#advance()
+      const chunk = this.#advance()
+      if (chunk === LATER) return
+      const resolve = this.#resolve
+      this.#resolve = this.#reject = undefined
+      resolve(chunk)
     } catch (error) {
-      this.#finish(error)
-      throw error
+      this.#fail(error)
     }
   }
 
@@ -119,14 +139,11 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#scan = undefined
   }
 
-  async #advance(): Promise<Chunk<T> | undefined> {
+  #advance(): Chunk<T> | undefined | typeof LATER {
     for (;;) {
       if (this.#hasError) throw this.#error
       if (this.#closed) return undefined
-      if (this.#seek !== undefined) {
-        await this.#find(this.#seek)
-        continue
-      }
+      if (this.#seek !== undefined) return this.#afterwards(this.#find(this.#seek))
       if (this.#side.state.isClosed && !this.#options.live && this.#next <= this.#to) this.#failByClose()
       const ready = this.#fromPiece()
       if (ready !== undefined) return ready
@@ -134,14 +151,36 @@ export class FileCursor<T> implements LogCursor<T> {
       this.#settleStart()
       const { state } = this.#side
       if (this.#next <= state.committedIndex) {
+        if (this.#takeRecent()) continue
         // Of a closed log only what is in memory can still be had: enough for a reader that kept up with it.
-        if (!state.isClosed) await this.#load()
-        else if (!this.#takeRecent()) return this.#end()
-      } else if (state.failure !== undefined) throw state.failure
-      else if (state.isClosed) return this.#end()
-      else if (this.#options.live) await this.#waitForMore()
-      else return this.#end()
+        return state.isClosed ? this.#end() : this.#afterwards(this.#load())
+      }
+      if (state.failure !== undefined) throw state.failure
+      if (state.isClosed || !this.#options.live) return this.#end()
+      this.#reachEnd()
+      // What follows from the callback above may have happened already.
+      if (!this.#closed && this.#next > state.committedIndex && !state.isClosed && state.failure === undefined)
+        return this.#waitForMore()
     }
+  }
+
+  /** It goes on when `work` is done, in a turn of its own. */
+  #afterwards(work: Promise<void>): typeof LATER {
+    work.then(
+      () => this.#side.turns.ask(this),
+      error => this.#fail(error),
+    )
+    return LATER
+  }
+
+  #waitForMore(): typeof LATER {
+    this.#forgetWaiting = this.#side.onceChanged(this.#onChange)
+    return LATER
+  }
+
+  readonly #onChange = () => {
+    this.#forgetWaiting = undefined
+    this.#side.turns.ask(this)
   }
 
   /** Fixes where `'start'` is, and fails when the next entry was removed. */
@@ -180,11 +219,7 @@ export class FileCursor<T> implements LogCursor<T> {
       this.#piece = undefined
       return undefined
     }
-    const from = this.#slot
-    const to = this.#sliceEnd(piece, from, available)
-    const firstIndex = piece.firstIndex + from
-    const entries = this.#side.state.format.materialize(piece.window, piece.found, { from, to, firstIndex })
-    const chunk = this.#prepare(entries, firstIndex)
+    const chunk = this.#cut(piece, { from: this.#slot, available, ...this.#limits })
     this.#next = chunk.lastIndex + 1
     this.#slot = this.#next - piece.firstIndex
     this.#floating = false
@@ -192,30 +227,21 @@ export class FileCursor<T> implements LogCursor<T> {
     return chunk
   }
 
-  /**
-   * Where the next chunk ends: with a batch. Chunks are kept small, because the entries of a large one outlive the collector's
-   * young generation; a batch may take as much as the reader allows, and only one that is larger is cut.
-   */
-  #sliceEnd(piece: Piece, from: number, available: number): number {
-    const maxBytes = this.#options.chunkMaxBytes ?? CHUNK_BYTES
-    const wantedBytes = Math.min(maxBytes, WANTED_CHUNK_BYTES)
-    const maxEntries = this.#options.chunkMaxEntries ?? Infinity
-    const { slots, count } = piece.found
-    const start = slots[from]! & POSITION_MASK
-    let batchEnd = from
-    for (let to = from + 1; to <= available; to++) {
-      const bytes = (to < count ? slots[to]! & POSITION_MASK : piece.window.length) - start
-      const isOver = to - from > maxEntries || bytes > maxBytes
-      if (batchEnd > from && (isOver || bytes > wantedBytes)) return batchEnd
-      if (isOver) return Math.max(from + 1, to - 1)
-      if ((slots[to - 1]! & ENDS_BATCH) !== 0) batchEnd = to
-    }
-    return available
+  #cut(piece: Piece, range: SliceRange): Chunk<T> {
+    const { slices, liveCursors } = this.#side
+    const { filter, copy, live, mayShare } = this.#options
+    const firstIndex = piece.firstIndex + range.from
+    if (this.#decode !== undefined || filter !== undefined || copy)
+      return this.#prepare(slices.own(piece, range, live && liveCursors > 1), firstIndex)
+    const entries =
+      live && mayShare?.() ? slices.shared(piece, range) : slices.own(piece, range, live && liveCursors > 1)
+    return asChunk(entries as unknown as Entry<T>[], firstIndex, firstIndex + entries.length - 1)
   }
 
   /** Decodes and filters. One that fails ends the chunk before it, so that it fails the next read and no other entry is missed. */
   #prepare(entries: Entry<Buffer>[], firstIndex: number): Chunk<T> {
     const { filter, copy } = this.#options
+    const decode = this.#decode
     const all = entries as unknown as Entry<T>[]
     const kept = filter === undefined ? all : []
     let lastIndex = firstIndex - 1
@@ -223,7 +249,7 @@ export class FileCursor<T> implements LogCursor<T> {
       for (const stored of entries) {
         if (copy) stored.data = Buffer.from(stored.data)
         const entry = stored as unknown as Entry<T>
-        entry.data = this.#decode(stored.data, stored.index)
+        if (decode !== undefined) entry.data = decode(stored.data, stored.index)
         if (filter?.(entry)) kept.push(entry)
         lastIndex = stored.index
       }
@@ -231,14 +257,13 @@ export class FileCursor<T> implements LogCursor<T> {
       if (lastIndex < firstIndex) throw error
       all.length = lastIndex - firstIndex + 1
     }
-    return Object.assign(kept, { firstIndex, lastIndex })
+    return asChunk(kept, firstIndex, lastIndex)
   }
 
   // ---- getting more
 
-  /** Takes the next piece from memory or reads it; there is at least one committed entry ahead. */
+  /** Reads the next piece; there is at least one committed entry ahead. */
   async #load(): Promise<void> {
-    if (this.#takeRecent()) return
     if (this.#caughtUp) this.#fallBehind()
     if (this.#options.skipGaps && this.#skipGap()) return
     const segment = this.#side.segmentOf(this.#next)
@@ -312,22 +337,6 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#slot = Math.max(0, this.#next - piece.firstIndex)
   }
 
-  async #waitForMore(): Promise<void> {
-    this.#reachEnd()
-    await new Promise<void>(resolve => {
-      this.#wake = resolve
-      const { state } = this.#side
-      // What follows from the callbacks above may have happened already.
-      if (this.#closed || this.#next <= state.committedIndex || state.isClosed || state.failure !== undefined) resolve()
-      else this.#forget = this.#side.onceChanged(resolve)
-    })
-    this.#forget?.()
-    this.#forget = undefined
-    this.#wake = undefined
-  }
-
-  #forget: (() => void) | undefined
-
   #reachEnd(): void {
     if (this.#caughtUp) return
     this.#caughtUp = true
@@ -382,7 +391,7 @@ export class FileCursor<T> implements LogCursor<T> {
         floating: true,
         seek: undefined,
         committedIndex: upTo,
-        decode: bytes => bytes,
+        decode: undefined,
         onClose: () => undefined,
       },
     )
@@ -404,6 +413,13 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#release()
   }
 
+  #fail(error: unknown): void {
+    this.#finish(error)
+    const reject = this.#reject
+    this.#resolve = this.#reject = undefined
+    reject?.(error)
+  }
+
   #release(): void {
     if (this.#closed) return
     this.#closed = true
@@ -411,7 +427,8 @@ export class FileCursor<T> implements LogCursor<T> {
     this.#scan = undefined
     if (this.#options.live) this.#side.leaveLive()
     this.#onClose(this)
-    this.#wake?.()
+    // Whoever waits for a change has nothing more to wait for.
+    if (this.#forgetWaiting !== undefined) this.#side.turns.ask(this)
   }
 }
 
@@ -422,7 +439,8 @@ export interface CursorStart<T> {
   floating: boolean
   seek: { timestamp: number; upTo: number } | undefined
   committedIndex: number
-  decode: (bytes: Buffer, index: number) => T
+  /** Undefined where the bytes are what is handed out. */
+  decode: ((bytes: Buffer, index: number) => T) | undefined
   onClose: (cursor: FileCursor<T>) => void
 }
 
@@ -430,4 +448,12 @@ export interface CursorStart<T> {
 function grow(wanted: number, need: number, isShort: boolean, segment: Segment): number {
   if (isShort) throw new ScanFailure(segment, { kind: 'more', need })
   return Math.max(wanted, need)
+}
+
+/** `lastIndex`: of the range it covers, which a filter may have left without entries. */
+function asChunk<T>(entries: Entry<T>[], firstIndex: number, lastIndex: number): Chunk<T> {
+  const chunk = entries as Entry<T>[] & { firstIndex: number; lastIndex: number }
+  chunk.firstIndex = firstIndex
+  chunk.lastIndex = lastIndex
+  return chunk
 }

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.js'
-import { decodeData, encodeData } from '../codec/encoding.js'
-import { allocateMemory, EntryPositions } from '../codec/memory.js'
+import { decodeData, decoderOf, encodeData } from '../codec/encoding.js'
+import { EntryPositions } from '../codec/memory.js'
 import type {
   AcceptBatchOptions,
   AcceptOptions,
@@ -36,6 +36,7 @@ import { FileCursor } from './cursor.js'
 import { openAdmission } from './open-admission.js'
 import type { PendingCommit } from './pending-commit.js'
 import { extendOffsets, type ReadableState, ReadSide } from './read-side.js'
+import { pieceOf } from './recent.js'
 import { assertCut, closed, neverComes } from './refusals.js'
 import { RetentionKeeper } from './retention-keeper.js'
 import { rotateWherePossible, startRotation } from './rotation.js'
@@ -317,7 +318,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     const cursor = new FileCursor<Out>(this.#side, options, {
       ...start,
       committedIndex: this.committedIndex,
-      decode: (stored, index) => decodeData(this.#encoding, stored, index),
+      decode: decoderOf(this.#encoding),
       onClose: closed => this.#cursors.delete(closed),
     })
     this.#cursors.add(cursor)
@@ -449,11 +450,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     if (start === active.contentStart) this.#beginTable(active)
     extendOffsets(active, this.format, commit.offsets, start - commit.start)
     if (this.#side.liveCursors === 0) return
-    const bytes = commit.memory.bytes.subarray(commit.start, commit.start + active.end.offset - start)
-    const memory = allocateMemory(bytes.length)
-    memory.bytes.set(bytes)
-    const window = { ...memory, start, length: bytes.length }
-    this.#side.recent.add({ window, found: commit.offsets.compact(commit.start), firstIndex: commit.firstIndex })
+    this.#side.recent.add(pieceOf(commit, start, active.end.offset - start))
   }
 
   /** A segment's offset table grows with it from its first commit; that of the one before may be dropped from now on. */

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Clock } from '../clock.js'
-import { decodeData } from '../codec/encoding.js'
+import { decodeData, decoderOf } from '../codec/encoding.js'
 import type { Epoch, Format } from '../codec/format.js'
 import { decodeManifest, decodeMark, MANIFEST_MAGIC, MARK_MAGIC, type Mark } from '../codec/manifest.js'
 import type { CursorOptions, LogCursor, LogHistory, LogStatus, ReadableLog } from '../contract.js'
@@ -180,7 +180,7 @@ export class FollowLog<Out> implements ReadableLog<Out>, ReadableState, LogHisto
     const cursor = new FileCursor<Out>(this.#side, options, {
       ...start,
       committedIndex: this.committedIndex,
-      decode: (stored, index) => decodeData(this.#parts.encoding, stored, index),
+      decode: decoderOf(this.#parts.encoding),
       onClose: done => this.#cursors.delete(done),
     })
     this.#cursors.add(cursor)

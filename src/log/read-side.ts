@@ -14,6 +14,9 @@ import type { PendingCommit } from './pending-commit.js'
 import { type Piece, RecentCommits } from './recent.js'
 import { Scratch, syncScratch } from './scratch.js'
 import { SegmentFiles } from './segment-files.js'
+import { Slices } from './slices.js'
+import { Turns } from './turns.js'
+import { WRITE_MAX_BYTES } from './work.js'
 
 /** What readers must know of the log they read; the writer and the follower each have theirs. */
 export interface ReadableState {
@@ -36,8 +39,8 @@ export interface ReadableState {
   onWaiting?(isWaiting: boolean): void
 }
 
-/** How much of the last commits is kept, at most, for cursors that follow the log. */
-const RECENT_BYTES = 4 << 20
+/** How much of the last commits is kept, at most, for cursors that follow the log: no less than is written at a time. */
+const RECENT_BYTES = WRITE_MAX_BYTES
 /** The last commits get this part of a cache that is too small for them and the tables. */
 const RECENT_SHARE = 1 / 4
 /** Memory for gets under way that is kept for the next ones. */
@@ -47,6 +50,8 @@ const MAX_SCRATCHES = 64
 export class ReadSide {
   readonly state: ReadableState
   readonly recent: RecentCommits
+  readonly slices: Slices
+  readonly turns = new Turns()
   /** What the offset tables of sealed segments may take together; they are built anew when they are needed again. */
   readonly #maxTableBytes: number
   readonly #files: SegmentFiles
@@ -65,6 +70,7 @@ export class ReadSide {
     this.state = state
     const recentBytes = Math.min(RECENT_BYTES, cacheBytes * RECENT_SHARE)
     this.recent = new RecentCommits(recentBytes)
+    this.slices = new Slices(state.format)
     this.#maxTableBytes = cacheBytes - recentBytes
     this.#files = new SegmentFiles(fs)
   }
@@ -101,6 +107,7 @@ export class ReadSide {
 
   close(): void {
     this.#files.close()
+    this.slices.clear()
     if (this.liveCursors === 0) this.recent.clear()
     this.changed()
   }
@@ -108,6 +115,7 @@ export class ReadSide {
   /** A cursor that followed the log is done. */
   leaveLive(): void {
     this.liveCursors--
+    if (this.liveCursors === 0) this.slices.clear()
     if (this.liveCursors === 0 && this.state.isClosed) this.recent.clear()
   }
 

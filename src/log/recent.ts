@@ -1,4 +1,5 @@
-import type { EntryPositions, Window } from '../codec/memory.js'
+import { allocateMemory, type EntryPositions, type Window } from '../codec/memory.js'
+import type { PendingCommit } from './pending-commit.js'
 
 /** Verified entries in memory: what a cursor walks, whether it came from a file or from the last commits. */
 export interface Piece {
@@ -6,11 +7,27 @@ export interface Piece {
   found: EntryPositions
   /** Index of the entry in the first slot. */
   firstIndex: number
+  /** Of the last commits, and so in the hands of all who follow. */
+  isShared?: boolean
 }
 
 export function lastIndexOf(piece: Piece): number {
   return piece.firstIndex + piece.found.count - 1
 }
+
+/** A commit in memory of its own: that which it was laid out in is used again. `start`: its offset in the file. */
+export function pieceOf(
+  { memory, start: at, offsets, firstIndex }: PendingCommit,
+  start: number,
+  length: number,
+): Piece {
+  const own = allocateMemory(length)
+  own.bytes.set(memory.bytes.subarray(at, at + length))
+  return { window: { ...own, start, length }, found: offsets.compact(at), firstIndex, isShared: true }
+}
+
+/** However small they are: a piece takes about a kilobyte beside its bytes. */
+const MAX_PIECES = 4096
 
 /**
  * The last commits, kept in memory for the cursors that follow the log: each is copied once and handed to all of them. A cursor
@@ -32,7 +49,7 @@ export class RecentCommits {
     if (previous !== undefined && lastIndexOf(previous) + 1 !== piece.firstIndex) this.clear()
     this.#pieces.push(piece)
     this.#bytes += piece.window.length
-    while (this.#bytes > this.#maxBytes && this.#head < this.#pieces.length - 1) {
+    while (this.#isFull()) {
       this.#bytes -= this.#pieces[this.#head]!.window.length
       this.#pieces[this.#head++] = undefined
     }
@@ -40,6 +57,12 @@ export class RecentCommits {
       this.#pieces = this.#pieces.slice(this.#head)
       this.#head = 0
     }
+  }
+
+  /** The newest piece stays, however large it is. */
+  #isFull(): boolean {
+    const count = this.#pieces.length - this.#head
+    return count > 1 && (this.#bytes > this.#maxBytes || count > MAX_PIECES)
   }
 
   /** The piece that holds `index`, if it is still here. */

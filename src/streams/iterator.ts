@@ -48,7 +48,11 @@ class EntryCursor<T> implements Cursor<T> {
   constructor(log: LogReader<T>, { cursor, signal }: ReadRequest<T>) {
     try {
       signal?.throwIfAborted()
-      this.#cursor = log.cursor({ ...cursor, onTakenBack: (kept, next) => this.#takenBack(kept, next) })
+      this.#cursor = log.cursor({
+        ...cursor,
+        mayShare: () => this.#mode === 'chunks',
+        onTakenBack: (kept, next) => this.#takenBack(kept, next),
+      })
       const leaves = [signal && onAbort(signal, reason => this.#abort(reason))]
       if (!cursor.live) leaves.push(log.onEnd(error => this.#logEnded(error, log.directory)))
       this.#unsubscribe = () => {
@@ -75,14 +79,14 @@ class EntryCursor<T> implements Cursor<T> {
     }
     if (this.#mode === 'chunks') return Promise.reject(this.#inUse())
     this.#mode = 'entries'
-    return this.#inTurn(() => this.#nextEntry())
+    return this.#inTurn(this.#nextEntry)
   }
 
   chunks(): AsyncIterableIterator<Chunk<T>, void, undefined> {
     if (this.#mode !== undefined) throw this.#inUse()
     this.#mode = 'chunks'
     return new ChunkIterator(
-      () => this.#inTurn(() => this.#nextChunk()),
+      () => this.#inTurn(this.#nextChunk),
       () => this.#close(),
     )
   }
@@ -101,35 +105,43 @@ class EntryCursor<T> implements Cursor<T> {
     return this
   }
 
-  async #nextEntry(): Promise<IteratorResult<Entry<T>, void>> {
-    if (this.#position === this.#limit && !(await this.#load())) return done
-    return { value: this.#chunk[this.#position++] as Entry<T>, done: false }
-  }
+  readonly #nextEntry = (): Promise<IteratorResult<Entry<T>, void>> =>
+    this.#position < this.#limit ? Promise.resolve(this.#entryInHand()) : this.#load(this.#entryInHand)
 
-  async #nextChunk(): Promise<IteratorResult<Chunk<T>, void>> {
-    if (!(await this.#load())) return done
+  readonly #nextChunk = (): Promise<IteratorResult<Chunk<T>, void>> => this.#load(this.#chunkInHand)
+
+  readonly #entryInHand = (): IteratorResult<Entry<T>, void> => ({
+    value: this.#chunk[this.#position++] as Entry<T>,
+    done: false,
+  })
+
+  readonly #chunkInHand = (): IteratorResult<Chunk<T>, void> => {
     this.#position = this.#limit
     return { value: this.#chunk, done: false }
   }
 
-  /** Reads the next chunk that has entries. False at the end. */
-  async #load(): Promise<boolean> {
-    try {
-      while (!this.#ended) {
-        if (this.#failure) throw this.#failure.error
-        this.#readingFrom = this.#cursor?.nextIndex
-        const chunk = await this.#cursor?.next()
+  /** Reads the next chunk that has entries, and hands out what `handOut` takes of it. */
+  #load<R>(handOut: () => IteratorResult<R, void>): Promise<IteratorResult<R, void>> {
+    if (this.#failure !== undefined && !this.#ended) return Promise.reject(this.#fail(this.#failure.error))
+    if (this.#ended || this.#cursor === undefined) return Promise.resolve(done)
+    this.#readingFrom = this.#cursor.nextIndex
+    return this.#cursor.next().then(
+      chunk => {
         const isStale = this.#dropNext
         this.#dropNext = false
-        if (chunk === undefined) break
-        if (!isStale && chunk.length > 0 && this.#take(chunk)) return true
-      }
-    } catch (error) {
-      this.#close()
-      throw error
-    }
+        if (chunk === undefined) this.#close()
+        else if (!isStale && chunk.length > 0 && this.#take(chunk)) return handOut()
+        return this.#load(handOut)
+      },
+      error => {
+        throw this.#fail(error)
+      },
+    )
+  }
+
+  #fail(error: unknown): unknown {
     this.#close()
-    return false
+    return error
   }
 
   /** False when the cursor was closed or aborted while the chunk was on its way. */
@@ -144,11 +156,12 @@ class EntryCursor<T> implements Cursor<T> {
 
   #inTurn<R>(step: () => Promise<R>): Promise<R> {
     const turn = this.#waiting++ === 0 ? step() : this.#lastCall.then(step)
-    const settled = () => {
-      this.#waiting--
-    }
-    this.#lastCall = turn.then(settled, settled)
+    this.#lastCall = turn.then(this.#settled, this.#settled)
     return turn
+  }
+
+  readonly #settled = () => {
+    this.#waiting--
   }
 
   #abort(reason: unknown): void {

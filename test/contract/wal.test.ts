@@ -2,12 +2,14 @@ import { describe } from 'vitest'
 import { appendSuite } from './append-suite.js'
 import { followSuite, idleCursorSuite } from './follow-suite.js'
 import { readSuite } from './read-suite.js'
+import { sideBySideSuite } from './side-by-side-suite.js'
 import { heldWorlds, realWorlds } from './world.js'
 
 describe('a log on the real file system', () => {
   const worlds = realWorlds()
   appendSuite(worlds)
   readSuite(worlds)
+  sideBySideSuite(worlds)
   followSuite(worlds)
   idleCursorSuite(worlds)
 })
@@ -16,5 +18,6 @@ describe.each([['binary'], ['ndjson']] as const)("a log of many segments on a si
   const worlds = heldWorlds({ format, segmentMaxBytes: 5000, rotation: { maxEntries: 20 } })
   appendSuite(worlds)
   readSuite(worlds)
+  sideBySideSuite(worlds)
   followSuite(worlds)
 })

@@ -37,3 +37,11 @@ test('a gap in the indexes empties it', () => {
   for (const index of [1, 2, 7]) recent.add(piece(index))
   expect([1, 2, 7].map(index => recent.find(index)?.firstIndex)).toEqual([undefined, undefined, 7])
 })
+
+test('however small they are, it keeps a few thousand at most', () => {
+  const recent = new RecentCommits(1 << 30)
+  for (let index = 1; index <= 10_000; index++) recent.add(piece(index))
+  expect(recent.find(10_000 - 4096)).toBeUndefined()
+  expect(recent.find(10_000 - 4095)?.firstIndex).toBe(10_000 - 4095)
+  expect(recent.find(10_000)?.firstIndex).toBe(10_000)
+})

@@ -50,7 +50,8 @@ async function emitEntries<T>(open: Open<T>, subscriber: Subscriber<Entry<T>>): 
   for await (const chunk of open(subscriber).chunks()) {
     for (const entry of chunk) {
       if (subscriber.closed) return
-      const pause = delivery.emit(entry)
+      // Subscribers get entries of their own, as those who iterate do.
+      const pause = delivery.emit(Object.isFrozen(entry) ? { ...entry } : entry)
       if (pause) await pause
     }
   }
