@@ -185,8 +185,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   append(data: In, options?: AcceptOptions): Promise<number> {
     try {
       const commit = this.#acceptOne(data, options)
-      const index = this.#admission.lastIndex
-      return new Promise((resolve, reject) => commit.await(index, resolve, reject))
+      return commit.wait(this.#admission.lastIndex)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -206,7 +205,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     try {
       const { commit, range } = this.#acceptMany(this.#encodeAll(entries), entries, options)
       if (commit === undefined) return Promise.resolve(range)
-      return new Promise((resolve, reject) => commit.await(range, resolve, reject))
+      return commit.wait(range)
     } catch (error) {
       return Promise.reject(error)
     }

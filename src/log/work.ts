@@ -15,10 +15,13 @@ export function isTask(work: Work): work is Task {
   return 'kind' in work
 }
 
-/** Commits that are complete at the same time are written together, up to this many bytes: large writes are faster. */
+/** Commits are written together up to this many bytes: large writes are faster. */
 export const WRITE_MAX_BYTES = 4 * 1024 * 1024
 
-/** The commit at the head of the queue, and those behind it that are complete too and go to the same segment. */
+/**
+ * The commit at the head of the queue, and of those behind it that are complete too and go to the same segment as many as make
+ * half of them: whoever waits for the first half brings new entries while the second is being written.
+ */
 export function writtenTogether(
   head: PendingCommit,
   queue: readonly Work[],
@@ -30,8 +33,8 @@ export function writtenTogether(
     const work = queue[i]!
     if (isTask(work) || work === filling || work.rotateBefore) break
     bytes += work.end - work.start
-    if (bytes > WRITE_MAX_BYTES) break
+    if (bytes > 2 * WRITE_MAX_BYTES) break
     commits.push(work)
   }
-  return commits
+  return commits.slice(0, Math.ceil(commits.length / 2))
 }

@@ -13,12 +13,19 @@ export interface InputOptions {
 type Callback = (error?: Error | null) => void
 
 /**
+ * Chunks taken in one go before the event loop gets a turn. A source that is never out of chunks would keep the loop from writing
+ * what was accepted, and from hearing that it was written, until the high-water mark is reached.
+ */
+const CHUNKS_PER_TURN = 1024
+
+/**
  * The way in for streams: accepts chunks one by one and holds the callback back while the log is above its high-water mark, or
  * paused for want of space. So never more than the mark and one chunk are accepted and not committed.
  */
 export class Admission<In> {
   readonly #log: Log<unknown, In>
   readonly #accept: (chunk: unknown) => void
+  #chunksThisTurn = 0
   /** Ends the wait that is under way. */
   #endWait: ((error: Error | undefined) => void) | undefined
 
@@ -66,6 +73,7 @@ export class Admission<In> {
     if (this.#log.writableNeedDrain) return false
     try {
       this.#accept(chunk)
+      this.#chunksThisTurn++
       return true
     } catch (error) {
       if (error instanceof WalError && error.code === 'WAL_NO_SPACE') return false
@@ -75,18 +83,20 @@ export class Admission<In> {
 
   #finish(callback: Callback): void {
     // All is accepted, whatever happens while waiting; what happens reaches the stream by other ways.
-    if (this.#log.writableNeedDrain) this.#wait(() => callback())
-    else callback()
+    if (this.#log.writableNeedDrain) this.#wait(this.#log.drained(), () => callback())
+    else if (this.#chunksThisTurn < CHUNKS_PER_TURN) callback()
+    else this.#wait(nextTurn(), () => callback())
   }
 
   #retryLater(retry: () => void, callback: Callback): void {
-    this.#wait((error, stopped) => {
+    this.#wait(this.#log.drained(), (error, stopped) => {
       if (error || stopped) callback(error ?? destroyedError())
       else retry()
     })
   }
 
-  #wait(then: (error: Error | undefined, stopped: boolean) => void): void {
+  #wait(event: Promise<void>, then: (error: Error | undefined, stopped: boolean) => void): void {
+    this.#chunksThisTurn = 0
     let over = false
     const end = (error: Error | undefined, stopped: boolean) => {
       if (over) return
@@ -95,7 +105,7 @@ export class Admission<In> {
       then(error, stopped)
     }
     this.#endWait = error => end(error, true)
-    settle(this.#log.drained(), error => end(error, false))
+    settle(event, error => end(error, false))
   }
 }
 
@@ -107,6 +117,12 @@ export function answerWrite(stream: Writable, more: boolean, isHolding: boolean)
   if (!isHolding) return more
   ;(stream as unknown as { _writableState: { needDrain: boolean } })._writableState.needDrain = true
   return false
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise(resolve => {
+    setImmediate(resolve)
+  })
 }
 
 /** How a chunk becomes an entry of the log; `call` is for messages. */

@@ -30,11 +30,7 @@ describe('a pending commit', () => {
   test('tells everybody once, each with what it waits for', async () => {
     const commit = ofTen()
     const range = { firstIndex: 6, lastIndex: 7, count: 2 }
-    const waits = [
-      new Promise((resolve, reject) => commit.await(5, resolve, reject)),
-      new Promise((resolve, reject) => commit.await(range, resolve, reject)),
-      commit.done(9),
-    ]
+    const waits = [commit.wait(5), commit.wait(range), commit.done(9)]
     commit.resolve()
     commit.reject(new Error('too late'))
     expect(await Promise.all(waits)).toEqual([5, range, undefined])
@@ -48,7 +44,7 @@ describe('a pending commit', () => {
   test('rejects those who wait for what is taken back, serves the others', async () => {
     const commit = ofTen()
     const waits = [8, 9, { firstIndex: 8, lastIndex: 9, count: 2 }, { firstIndex: 9, lastIndex: 10, count: 2 }].map(
-      value => new Promise((resolve, reject) => commit.await(value, resolve, reject)),
+      value => commit.wait(value),
     )
     const settled = Promise.allSettled(waits)
     commit.rejectAbove(9, 'gone')
