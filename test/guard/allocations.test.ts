@@ -19,13 +19,13 @@ const YOUNG = 256
  * Half as much again as on Node.js 20 when this was written; other versions differ by less than that.
  */
 const MOST: Record<string, { heap: number; buffers: number }> = {
-  submit: { heap: 45, buffers: 40 },
-  append: { heap: 860, buffers: 60 },
+  submit: { heap: 10, buffers: 20 },
+  append: { heap: 660, buffers: 20 },
   appendAlone: { heap: 14_500, buffers: 400 },
-  appendBatch: { heap: 250, buffers: 20 },
-  chunks: { heap: 390, buffers: 530 },
-  replay: { heap: 830, buffers: 530 },
-  getSync: { heap: 690, buffers: 390 },
+  appendBatch: { heap: 250, buffers: 55 },
+  chunks: { heap: 320, buffers: 530 },
+  replay: { heap: 760, buffers: 530 },
+  getSync: { heap: 650, buffers: 390 },
 }
 
 beforeAll(assertBuildIsFresh)
