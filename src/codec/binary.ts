@@ -1,4 +1,5 @@
 import type { Entry } from '../types.js'
+import { bodyCrcAt } from './body-crc.js'
 import { crc32, NATIVE_MIN_BYTES } from './crc32.js'
 import {
   type CommitProbe,
@@ -109,10 +110,7 @@ export class BinaryFormat implements Format {
     const word = start >> 2
     const bodyStart = start + COMMIT_HEADER_BYTES
     words[word] = COMMIT_MAGIC
-    words[word + 2] =
-      memory.address >= 0
-        ? kernel!.bodyCrc(memory.address + bodyStart, memory.address + end)
-        : bodyCrcOf(memory, bodyStart, end)
+    words[word + 2] = bodyCrcOf(memory, bodyStart, end, seal.positions)
     words[word + 3] = seal.count
     writeU64(words, word + 4, end - bodyStart)
     writeU64(words, word + 6, seal.firstIndex)
@@ -425,7 +423,13 @@ function noteProgress(state: ScanState, result: Int32Array, { base, start, count
   state.bodyCrc = result[3]! >>> 0
 }
 
-function bodyCrcOf(memory: Memory, from: number, end: number): number {
+function bodyCrcOf(memory: Memory, from: number, end: number, positions: EntryPositions | undefined): number {
+  if (memory.address < 0) return bodyCrcByWalking(memory, from, end)
+  if (positions === undefined) return kernel!.bodyCrc(memory.address + from, memory.address + end)
+  return bodyCrcAt(memory, positions)
+}
+
+function bodyCrcByWalking(memory: Memory, from: number, end: number): number {
   const { bytes, words } = memory
   let crc = 0
   for (let position = from; position < end; ) {

@@ -85,6 +85,8 @@ export interface CommitSeal {
   provenEnd: number
   /** CRC of the commit before, or of the predecessor's last. */
   previousCrc: number
+  /** Positions of its entries in the memory, where they are known: then nobody has to look for them. */
+  positions?: EntryPositions
 }
 
 export interface SealedCommit {

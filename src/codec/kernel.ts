@@ -33,6 +33,8 @@ export interface Kernel {
   readonly stage: Memory
   /** Where `scan` writes slots, at most `maxSlots` of them. */
   readonly slots: Int32Array
+  /** Scratch of `scan` and `bodyCrc`, at HEADS_AT: the first 8 bytes of entries are gathered there. */
+  readonly heads: Int32Array
   /** Memory for commits, handed out once each. All of it begins at a page. */
   readonly arenas: Memory[]
   readonly bounce: Memory
@@ -48,6 +50,8 @@ const ARENAS = 10
 const PAGE_BYTES = 65536
 const RESULT_AT = 512
 const SLOTS_AT = 16384
+export const HEADS_AT = 32768
+const HEADS_BYTES = 8 * 4096
 const SLOTS_BYTES = 4 * 4096
 /** The first page holds the kernel's own: tables, results, slots, and behind them what `scan` gathers. */
 const STAGE_AT = PAGE_BYTES
@@ -91,6 +95,7 @@ function instantiate(): Kernel | undefined {
     result: new Int32Array(buffer, RESULT_AT, 7),
     stage: viewMemory(Buffer.from(buffer, STAGE_AT, STAGE_BYTES), STAGE_AT),
     slots: new Int32Array(buffer, SLOTS_AT, SLOTS_BYTES / 4),
+    heads: new Int32Array(buffer, HEADS_AT, HEADS_BYTES / 4),
     arenas: Array.from({ length: ARENAS }, (_, i) => {
       const address = ARENAS_AT + i * ARENA_BYTES
       return viewMemory(Buffer.from(buffer, address, ARENA_BYTES), address)

@@ -39,6 +39,8 @@ export class Admission {
   #filling: PendingCommit | undefined
   #fill: Fill
   #rotateNext = false
+  /** The last index when the last commit was opened: the next one gets room for as many positions as that came to hold. */
+  #openedAfter: number
   lastIndex: number
   /** A function as long as only reading the last entry tells: after a truncation, until somebody asks. */
   #lastTerm: number | (() => number)
@@ -55,7 +57,7 @@ export class Admission {
     this.#monotonic = () => clock.monotonic()
     this.#onOpen = from.onOpen
     this.#fill = from.fill
-    this.lastIndex = from.lastIndex
+    this.lastIndex = this.#openedAfter = from.lastIndex
     this.#lastTerm = from.lastTerm
   }
 
@@ -128,16 +130,17 @@ export class Admission {
     return commit
   }
 
-  /** Throws for terms and timestamps that cannot be stored, before anything is accepted. */
+  /** The terms and timestamps of a batch, read once. Throws for those that cannot be stored, before anything is accepted. */
   #stamps(options: readonly EntryOptions[]): { terms: number[]; timestamps: number[] } {
-    let term: number | undefined
-    const terms = options.map(option => {
-      term = option.term === undefined ? (term ?? this.lastTerm) : checkTerm(option.term)
-      return term
-    })
-    const timestamps = options.map(option =>
-      option.timestamp === undefined ? this.#now() : checkTimestamp(option.timestamp),
-    )
+    const terms: number[] = []
+    const timestamps: number[] = []
+    let previous: number | undefined
+    for (let i = 0; i < options.length; i++) {
+      const { term, timestamp } = options[i]!
+      previous = term === undefined ? (previous ?? this.lastTerm) : checkTerm(term)
+      terms.push(previous)
+      timestamps.push(timestamp === undefined ? this.#now() : checkTimestamp(timestamp))
+    }
     return { terms, timestamps }
   }
 
@@ -193,7 +196,9 @@ export class Admission {
     const memory = acquireArena(start + bytes)
     const from = { firstIndex: lastIndex + 1, rotateBefore, acceptedAt: this.#monotonic() }
     const limit = Math.min(memory.bytes.length, start + this.#limits.commitMaxBytes)
-    this.#filling = new PendingCommit(memory, { start, prefix, limit }, from)
+    const capacity = Math.max(1, lastIndex - this.#openedAfter)
+    this.#openedAfter = lastIndex
+    this.#filling = new PendingCommit(memory, { start, prefix, limit, capacity }, from)
     this.#onOpen(this.#filling)
     return this.#filling
   }

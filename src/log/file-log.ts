@@ -243,11 +243,13 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   /** All data are encoded before anything is accepted: one that cannot be refuses the whole batch. */
   #encodeAll(entries: readonly EntryInput<In>[]): Uint8Array[] {
     this.#committer.assertAccepting()
-    return Array.from(entries, ({ data }) => {
+    const payloads: Uint8Array[] = []
+    for (const { data } of entries) {
       const payload = encodeData(this.#encoding, data)
       this.#admission.assertEntryFits(payload)
-      return payload
-    })
+      payloads.push(payload)
+    }
+    return payloads
   }
 
   #assertExpected(expected: number): void {

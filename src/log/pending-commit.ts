@@ -21,7 +21,7 @@ export class PendingCommit {
   maxTimestamp = -Infinity
   lastTerm = 0
   /** Positions of the entries in `memory`. */
-  readonly offsets = new EntryPositions()
+  readonly offsets: EntryPositions
   /** It belongs into a new segment: the one before is full, or somebody asked for a rotation. */
   readonly rotateBefore: boolean
   /** When its first entry was accepted, by the monotonic clock. */
@@ -39,13 +39,14 @@ export class PendingCommit {
 
   constructor(
     memory: Memory,
-    place: { start: number; prefix: number; limit: number },
+    place: { start: number; prefix: number; limit: number; capacity: number },
     from: { firstIndex: number; rotateBefore: boolean; acceptedAt: number },
   ) {
     this.memory = memory
     this.start = place.start
     this.end = place.start + place.prefix
     this.limit = place.limit
+    this.offsets = new EntryPositions(place.capacity)
     this.firstIndex = from.firstIndex
     this.rotateBefore = from.rotateBefore
     this.acceptedAt = from.acceptedAt

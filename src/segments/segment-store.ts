@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.js'
 import type { Epoch, Format, Predecessor, SealedCommit, SegmentHeader } from '../codec/format.js'
 import { encodeManifest, type Floor, type Manifest } from '../codec/manifest.js'
-import type { Memory } from '../codec/memory.js'
+import type { EntryPositions, Memory } from '../codec/memory.js'
 import type { TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { FileSystem } from '../file-system/types.js'
 import { nextEpoch } from './epoch.js'
@@ -44,6 +44,8 @@ export interface CommitBody {
   minTimestamp: number
   maxTimestamp: number
   lastTerm: number
+  /** Positions of its entries in `memory`. */
+  offsets: EntryPositions
 }
 
 /**
@@ -157,6 +159,7 @@ export class SegmentStore {
       count: body.count,
       provenEnd: this.#syncedEnd,
       previousCrc: commitCrc,
+      positions: body.offsets,
     })
   }
 

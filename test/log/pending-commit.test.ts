@@ -10,7 +10,7 @@ const format = new BinaryFormat('00'.repeat(16))
 function ofTen(): PendingCommit {
   const commit = new PendingCommit(
     allocateMemory(4096),
-    { start: 0, prefix: format.commitPrefixBytes, limit: 4096 },
+    { start: 0, prefix: format.commitPrefixBytes, limit: 4096, capacity: 1 },
     {
       firstIndex: 5,
       rotateBefore: false,
