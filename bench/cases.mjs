@@ -87,7 +87,7 @@ export const CASES = [
     title: 'A promise per append, many outstanding',
     body: 'openLoop',
     ...RATE,
-    budget: { seconds: 4, maxCount: 1_000_000 },
+    budget: { seconds: 4, maxCount: 6_000_000 },
     quick: { seconds: 1, maxCount: 200_000 },
     rows: [
       row('walrus', 'walrus', 'append'),
@@ -107,7 +107,7 @@ export const CASES = [
     title: 'Durable, one acknowledgement for many',
     body: 'submit',
     ...RATE,
-    budget: { seconds: 4, maxCount: 1_000_000 },
+    budget: { seconds: 4, maxCount: 6_000_000 },
     quick: { seconds: 1, maxCount: 200_000 },
     rows: [
       row('walrus', 'walrus', 'submit'),
@@ -230,7 +230,7 @@ export const CASES = [
     title: 'pipeline(source, sink)',
     body: 'pipe',
     ...RATE,
-    budget: { seconds: 4, maxCount: 1_000_000 },
+    budget: { seconds: 4, maxCount: 6_000_000 },
     quick: { seconds: 1, maxCount: 200_000 },
     rows: [
       row('walrus', 'walrus', 'wal.writable()'),

@@ -5,6 +5,7 @@ import { writeSync } from 'node:fs'
 import { BODIES } from './bodies/index.mjs'
 import { Budget } from './lib/budget.mjs'
 import { makePayloads } from './lib/payload.mjs'
+import { profiled } from './lib/profile.mjs'
 import { LeftOut, PEERS } from './peers/contract.mjs'
 
 const CHECK_MS = 3000
@@ -47,11 +48,13 @@ async function main() {
     params: spec.params ?? {},
     announce: async (/** @type {object} */ result) => report({ ...about(), ...result }),
   }
-  const figures = await body.run(context)
+  const { figures, profile } = spec.profile
+    ? await profiled(() => body.run(context))
+    : { figures: await body.run(context), profile: undefined }
   const rssMb = process.memoryUsage.rss() / 1024 / 1024
   await log.close()
   const checked = body.writes && !spec.params?.unchecked ? await check(open, figures.count) : undefined
-  return { ...about(), ...figures, rss: rssMb, checked }
+  return { ...about(), ...figures, rss: rssMb, checked, profile }
 }
 
 /**

@@ -11,6 +11,7 @@ import { mark, spread, withUnit } from './lib/format.mjs'
 import { mountExt4 } from './lib/loop-mount.mjs'
 import { describeMachine, fileSystemOf } from './lib/machine.mjs'
 import { renderMarkdown } from './lib/markdown.mjs'
+import { profileMarkdown } from './lib/profile.mjs'
 import { runCase } from './lib/run-case.mjs'
 import { barChart, lineChart } from './lib/svg.mjs'
 import { judge } from './lib/targets.mjs'
@@ -25,6 +26,7 @@ const HELP = `npm run bench -- [options]
   --case T4,T5         only these cases (T2 includes T2-1KiB)
   --peer lmdb,tidwall  walrus-wal and these peers only
   --curves             the scaling curves instead of the cases (C1 ... C5)
+  --profile            where the time goes instead: one round of walrus-wal under V8's profiler
   --rounds 5           how often each contender runs
   --name NAME          of the result files; default: the date
   --list               what there is to run`
@@ -35,6 +37,7 @@ const { values: flags } = parseArgs({
     case: { type: 'string', multiple: true, default: [] },
     peer: { type: 'string', multiple: true, default: [] },
     curves: { type: 'boolean', default: false },
+    profile: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     name: { type: 'string' },
     list: { type: 'boolean', default: false },
@@ -42,7 +45,7 @@ const { values: flags } = parseArgs({
   },
 })
 const wantedCases = flags.case.flatMap(text => text.split(','))
-const wantedPeers = flags.peer.flatMap(text => text.split(','))
+const wantedPeers = flags.profile ? ['walrus'] : flags.peer.flatMap(text => text.split(','))
 const started = new Date()
 
 if (flags.help) console.log(HELP)
@@ -69,7 +72,8 @@ async function main() {
   const bench = {
     scratch: SCRATCH,
     quick: flags.quick,
-    rounds: Number(flags.rounds ?? (flags.quick ? 3 : 5)),
+    rounds: Number(flags.rounds ?? (flags.profile ? 1 : flags.quick ? 3 : 5)),
+    profile: flags.profile,
     whyNot: (/** @type {import('./cases.mjs').Row} */ row) => (row.go ? noGo : undefined),
   }
   const results = {
@@ -86,6 +90,7 @@ function describe(rounds, machine) {
   const parts = [
     started.toISOString().slice(0, 10),
     flags.curves ? 'curves' : '',
+    flags.profile ? 'profile' : '',
     flags.quick ? 'quick' : '',
     narrowed ? 'part' : '',
   ]
@@ -225,6 +230,11 @@ function missingDisk({ fixture, params, rows }, bytes) {
 
 /** @param {any} results */
 function write(results) {
+  if (flags.profile) {
+    writeFileSync(join(RESULTS, `${results.name}.md`), `${profileMarkdown(results.cases)}\n`)
+    console.log(`\nwritten: bench/results/${results.name}.md`)
+    return
+  }
   const charts = join(RESULTS, results.name)
   mkdirSync(charts, { recursive: true })
   writeFileSync(join(RESULTS, `${results.name}.json`), `${JSON.stringify(results, null, 1)}\n`)

@@ -13,6 +13,7 @@ const DEFAULT_PAYLOAD_BYTES = 256
  * @property {string} scratch
  * @property {boolean} quick
  * @property {number} rounds
+ * @property {boolean} profile whether bodies run under the profiler
  * @property {(row: import('../cases.mjs').Row) => string | undefined} whyNot why a row cannot run here
  */
 
@@ -65,6 +66,7 @@ function specOf(benchCase, row, bench, directory) {
     ...(bench.quick ? benchCase.quick : benchCase.budget),
     params: { ...benchCase.params, ...(bench.quick ? benchCase.quickParams : undefined), ...row.params },
     settings: row.settings ?? {},
+    profile: bench.profile,
   }
 }
 
@@ -137,6 +139,7 @@ function summarise(benchCase, row, rounds, leftOut) {
     min: Math.min(...figures),
     max: Math.max(...figures),
     rounds: figures,
+    profile: rounds.at(-1).profile,
     figures: Object.fromEntries(names.map(name => [name, median(rounds.map(round => round[name]))])),
     ...(leftOut === undefined ? {} : { brokeOff: leftOut }),
   }
