@@ -4,12 +4,20 @@ interface Row {
   median?: number
   survives: string
 }
+interface Target {
+  wanted: string
+  value?: number
+  missing?: string
+  met?: boolean
+  against?: string
+}
 interface Case {
   id: string
   title: string
   unit: string
   better: 'higher' | 'lower'
   rows: Row[]
+  targets?: Target[]
 }
 interface Results {
   name: string

@@ -1,18 +1,19 @@
 // @ts-check
 // `npm run bench:readme -- <name>`: puts the results of bench/results/<name>.json into the project's README, between its two marks.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { withUnit } from './lib/format.mjs'
+import { compact, withUnit } from './lib/format.mjs'
 
 const README = new URL('../README.md', import.meta.url)
 const START = '<!-- bench:start -->'
 const END = '<!-- bench:end -->'
 /** The cases whose charts are shown. */
-const CHARTS = ['T1', 'T4', 'T9']
+const CHARTS = ['T1', 'T2', 'T4', 'T9']
 
 /**
  * What a results file says of one contender.
  * @typedef {{ peer: string, version?: string, how: string, median?: number, survives: string }} Row
- * @typedef {{ id: string, title: string, unit: string, better: 'higher' | 'lower', rows: Row[] }} Case
+ * @typedef {{ id: string, title: string, unit: string, better: 'higher' | 'lower', rows: Row[], targets?: Target[] }} Case
+ * @typedef {{ wanted: string, value?: number, missing?: string, met?: boolean, against?: string }} Target
  * @typedef {{ name: string, date: string, command: string, commit: string, rounds: number, machine: { cpu: string, cores: number, node: string }, cases: Case[] }} Results
  */
 
@@ -29,15 +30,15 @@ export function summarize({ name, date, command, commit, rounds, machine, cases 
     `Taken ${date.slice(0, 10)} with \`${command}\` at commit ${commit}; ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; the median of ${rounds} rounds. ` +
       `All contenders and the spread: [bench/results/${name}.md](bench/results/${name}.md).`,
     '',
-    '| case | walrus-wal | best other that survives a power cut | best other, and what its entries survive |',
-    '|---|---|---|---|',
+    '| case | walrus-wal | best other that survives a power cut | best other, and what its entries survive | measured ratios, and what was aimed at |',
+    '|---|---|---|---|---|',
     ...lines,
     ...charts.flatMap(({ id, path }) => ['', `![${cases.find(one => one.id === id)?.title ?? id}](${path})`]),
   ].join('\n')
 }
 
 /** @param {Case} benchCase */
-function line({ id, title, unit, better, rows }) {
+function line({ id, title, unit, better, rows, targets = [] }) {
   const best = (/** @type {(row: Row) => boolean} */ fits) =>
     rows
       .filter(row => row.median !== undefined && row.peer !== 'none' && fits(row))
@@ -50,8 +51,15 @@ function line({ id, title, unit, better, rows }) {
   const any = best(({ peer }) => peer !== 'walrus')
   const survives = any?.survives ? `; ${any.survives}` : ''
   return [
-    `| ${id}: ${title} | **${withUnit(Number(ours.median), unit)}** | ${cell(durable, '')} | ${cell(any, survives)} |`,
+    `| ${id}: ${title} | **${withUnit(Number(ours.median), unit)}** | ${cell(durable, '')} | ${cell(any, survives)} | ${targets.map(aim).join('<br>') || '–'} |`,
   ]
+}
+
+/** @param {Target} target */
+function aim({ wanted, value, missing, met, against }) {
+  if (value === undefined) return `${wanted}: ${missing}`
+  const opponent = against !== undefined && !wanted.includes(against) ? ` (${against})` : ''
+  return `${met ? '' : '**missed** '}${compact(value)}${opponent}: ${wanted}`
 }
 
 /** @param {string} readme @param {string} text */

@@ -29,6 +29,11 @@ const results = {
         row('fast', 3e6, 'nothing'),
         row('gone', undefined, ''),
       ],
+      targets: [
+        { wanted: 'walrus / lmdb at least 2', value: 4, met: true, against: 'lmdb' },
+        { wanted: 'walrus / best other log at least 10', value: 4, met: false, against: 'lmdb' },
+        { wanted: 'walrus / gone at least 2', missing: 'gone: not in this run' },
+      ],
     },
     {
       id: 'T4',
@@ -45,8 +50,8 @@ describe('the bench table of the README', () => {
   it('sets our best beside the best others, and says what theirs survives', () => {
     const text = summarize(results, path => path.endsWith('T1.svg'))
     expect(text.split('\n').filter(line => line.startsWith('| T'))).toEqual([
-      '| T1: appends | **2.00 M/s** | 500 k/s (lmdb) | 3.00 M/s (fast; nothing) |',
-      '| T4: latency | **120 µs** | 185 µs (sqlite) | 185 µs (sqlite; a power cut) |',
+      '| T1: appends | **2.00 M/s** | 500 k/s (lmdb) | 3.00 M/s (fast; nothing) | 4.00: walrus / lmdb at least 2<br>**missed** 4.00 (lmdb): walrus / best other log at least 10<br>walrus / gone at least 2: gone: not in this run |',
+      '| T4: latency | **120 µs** | 185 µs (sqlite) | 185 µs (sqlite; a power cut) | – |',
     ])
     expect(text).toContain('![appends](bench/results/today/T1.svg)')
     expect(text).not.toContain('T4.svg')
