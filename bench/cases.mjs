@@ -77,7 +77,7 @@ const largeEntries = (size, payloadBytes) => ({
 
 /** Peers that targets name and that could not be had, with the reason. @type {Record<string, string>} */
 export const NOT_HAD = {
-  'go-walrus': 'the Go Walrus (github.com/l00pss/walrus) is not served by the Go module proxy used here',
+  'go-walrus': 'the Go module proxy does not serve the Go Walrus; set GO_WALRUS to a checkout',
 }
 
 /** @type {Case[]} */
@@ -96,6 +96,7 @@ export const CASES = [
       row('hypercore', 'hypercore', 'append'),
       row('aaol', 'aaol', 'append'),
       goRow('tidwall', 'tidwall', 'Write, NoSync, one goroutine', { settings: UNSYNCED }),
+      goRow('go-walrus', 'go-walrus', 'Append, no sync, one goroutine', { settings: { noSync: true } }),
     ],
     targets: [
       { row: 'walrus', against: 'lmdb', atLeast: 2 },
@@ -136,9 +137,11 @@ export const CASES = [
       row('hypercore', 'hypercore', 'append'),
       goRow('tidwall', 'tidwall', 'Write'),
       goRow('raft-wal', 'raft-wal', 'StoreLog'),
+      goRow('go-walrus', 'go-walrus', 'Append'),
     ],
     targets: [
       { row: 'walrus', against: 'tidwall', atLeast: 70 },
+      { row: 'walrus', against: 'go-walrus', atLeast: 70 },
       { row: 'walrus', against: 'lmdb', atLeast: 3 },
     ],
   },
@@ -159,6 +162,7 @@ export const CASES = [
       row('hypercore', 'hypercore', 'append'),
       goRow('tidwall', 'tidwall', 'Write'),
       goRow('raft-wal', 'raft-wal', 'StoreLog'),
+      goRow('go-walrus', 'go-walrus', 'Append'),
     ],
     targets: [
       { row: 'walrus', against: 'go-walrus', atMost: 0.7 },
@@ -183,6 +187,7 @@ export const CASES = [
       row('hypercore', 'hypercore', 'append'),
       goRow('tidwall', 'tidwall', 'WriteBatch'),
       goRow('raft-wal', 'raft-wal', 'StoreLogs'),
+      goRow('go-walrus', 'go-walrus', 'WriteBatch'),
     ],
     targets: [{ row: 'walrus', against: 'best', atLeast: 2.5 }],
   },
@@ -263,6 +268,7 @@ export const CASES = [
       goRow('tidwall', 'tidwall', 'Read, nothing checked'),
       goRow('tidwall view', 'tidwall', 'Read, NoCopy, nothing checked', { settings: { noCopy: true } }),
       goRow('raft-wal', 'raft-wal', 'GetLog'),
+      goRow('go-walrus', 'go-walrus', 'GetRange of 1,000'),
     ],
     targets: [
       { row: 'walrus chunks', against: 'tidwall', atLeast: 1.3 },
@@ -293,6 +299,7 @@ export const CASES = [
         settings: { noCopy: true, segmentCache: 64 },
       }),
       goRow('raft-wal', 'raft-wal', 'GetLog'),
+      goRow('go-walrus', 'go-walrus', 'Get, zero copy', { settings: { zeroCopy: true } }),
     ],
     targets: [
       { row: 'walrus sync', against: 'lmdb', atLeast: 2 },
@@ -368,6 +375,7 @@ export const CASES = [
       row('level', 'level', 'open, log replayed'),
       goRow('tidwall', 'tidwall', 'Open, nothing checked'),
       goRow('raft-wal', 'raft-wal', 'Open'),
+      goRow('go-walrus', 'go-walrus', 'Open, stops at the first bad entry'),
     ],
     targets: [{ row: 'walrus', against: 'go-walrus', atMost: 1 / 80 }],
   },

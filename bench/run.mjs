@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { CASES } from './cases.mjs'
 import { CURVES } from './curves.mjs'
-import { buildGoPeers, installPeers } from './lib/children.mjs'
+import { buildGoPeers, buildGoWalrus, installPeers } from './lib/children.mjs'
 import { mark, spread, withUnit } from './lib/format.mjs'
 import { mountExt4 } from './lib/loop-mount.mjs'
 import { describeMachine, fileSystemOf } from './lib/machine.mjs'
@@ -66,6 +66,7 @@ async function main() {
   if (noPeers !== undefined) throw new Error(noPeers)
   const noGo = buildGoPeers(SCRATCH)
   if (noGo !== undefined) console.log(`The Go peers are left out: ${noGo}.`)
+  const noGoWalrus = noGo ?? buildGoWalrus(SCRATCH)
   const machine = describeMachine(SCRATCH)
   if (machine.loadBefore > machine.cores / 2)
     console.log(`The machine is busy (load ${machine.loadBefore.toFixed(1)}): figures will be noisy.`)
@@ -74,7 +75,8 @@ async function main() {
     quick: flags.quick,
     rounds: Number(flags.rounds ?? (flags.profile ? 1 : flags.quick ? 3 : 5)),
     profile: flags.profile,
-    whyNot: (/** @type {import('./cases.mjs').Row} */ row) => (row.go ? noGo : undefined),
+    whyNot: (/** @type {import('./cases.mjs').Row} */ { go, peer }) =>
+      go ? (peer === 'go-walrus' ? noGoWalrus : noGo) : undefined,
   }
   const results = {
     ...describe(bench.rounds, machine),

@@ -10,6 +10,7 @@ import (
 )
 
 const fillBatch = 1000
+const rangeEntries = 1000
 
 // The bodies have the names and do the work of those in bench/bodies.
 var bodies = map[string]func(Peer, Spec) (Result, error){
@@ -146,14 +147,24 @@ func fill(log Log, spec Spec, payloads Payloads) (Result, error) {
 
 func replay(log Log, spec Spec, payloads Payloads) (Result, error) {
 	touched, entries := 0, 0
+	visit := func(data []byte) { touched += int(data[8]) }
 	clock := start(spec)
 	for !clock.over(entries) {
+		if ranger, can := log.(Ranger); can {
+			for from := 0; from < spec.Params.Entries; from += rangeEntries {
+				if err := ranger.Range(from, min(from+rangeEntries, spec.Params.Entries), visit); err != nil {
+					return nil, err
+				}
+			}
+			entries += spec.Params.Entries
+			continue
+		}
 		for position := range spec.Params.Entries {
 			data, err := log.Get(position)
 			if err != nil {
 				return nil, err
 			}
-			touched += int(data[8])
+			visit(data)
 		}
 		entries += spec.Params.Entries
 	}

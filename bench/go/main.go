@@ -41,6 +41,11 @@ type Log interface {
 	Close() error
 }
 
+// Ranger is a Log that reads many entries in one call.
+type Ranger interface {
+	Range(from, to int, visit func(data []byte)) error
+}
+
 // Peer opens a Log; survives is what an acknowledged entry survives under these settings.
 type Peer struct {
 	open     func(spec Spec) (Log, error)

@@ -1,7 +1,7 @@
 // @ts-check
 // Starts one process per measurement: child.mjs for the peers from npm, the binary of bench/go for the Go ones.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { cpSync, existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
 const TIMEOUT_MS = 300_000
@@ -69,6 +69,33 @@ export function installPeers() {
   console.log('installing the peers (npm --prefix bench install) ...')
   const { status } = spawnSync('npm', ['install', '--prefix', BENCH], { stdio: ['ignore', 'inherit', 'inherit'] })
   return status === 0 ? undefined : 'npm could not install the peers of bench/package.json'
+}
+
+/**
+ * Adds the Go Walrus to the Go peers where GO_WALRUS names a checkout of it: no module proxy has it. Returns a sentence when it cannot
+ * be had.
+ * @param {string} scratch
+ */
+export function buildGoWalrus(scratch) {
+  const checkout = process.env['GO_WALRUS']
+  if (checkout === undefined)
+    return 'the Go module proxy does not serve github.com/l00pss/walrus; set GO_WALRUS to a checkout'
+  const [sources, walrus] = [join(scratch, 'go-sources'), join(scratch, 'go-walrus')]
+  for (const directory of [sources, walrus]) rmSync(directory, { recursive: true, force: true })
+  cpSync(join(BENCH, 'go'), sources, { recursive: true })
+  cpSync(checkout, walrus, { recursive: true })
+  cpSync(join(BENCH, 'go/inside/bench.go'), join(walrus, 'bench.go'))
+  rmSync(join(sources, 'inside'), { recursive: true })
+  const module = 'github.com/l00pss/walrus'
+  const steps = [
+    ['mod', 'edit', `-require=${module}@v0.0.0`, `-replace=${module}=../go-walrus`],
+    ['build', '-mod=mod', '-tags', 'gowalrus', '-o', join(scratch, 'go-peers'), '.'],
+  ]
+  for (const step of steps) {
+    const { status, stderr } = spawnSync('go', step, { cwd: sources, encoding: 'utf8' })
+    if (status !== 0) return `go ${step[0]} failed: ${stderr.trim().split('\n').at(-1)}`
+  }
+  return undefined
 }
 
 /** Builds the Go peers; returns a sentence when they cannot be had. @param {string} scratch */
