@@ -1,5 +1,6 @@
 import type { Entry } from '../types.js'
 import { bodyCrcAt } from './body-crc.js'
+import { BufferView, type Place, placeOf } from './buffer-view.js'
 import { crc32, NATIVE_MIN_BYTES } from './crc32.js'
 import {
   type CommitProbe,
@@ -159,7 +160,7 @@ export class BinaryFormat implements Format {
 
   readEntry(window: Window, position: number, index: number): Entry<Buffer> | undefined {
     const size = this.#checkEntry(window, position, window.length, index)
-    return size > 0 ? entryAt(window, position, index) : undefined
+    return size > 0 ? entryAt(window, placeOf(window.bytes), position, index) : undefined
   }
 
   entrySpan({ words, length }: Window, position: number): number | undefined {
@@ -187,9 +188,10 @@ export class BinaryFormat implements Format {
   materialize(window: Window, found: EntryPositions, range: EntrySlice): Entry<Buffer>[] {
     const entries = new Array<Entry<Buffer>>(range.to - range.from)
     const { slots } = found
+    const place = placeOf(window.bytes)
     let index = range.firstIndex
     for (let i = range.from; i < range.to; i++) {
-      entries[i - range.from] = entryAt(window, slots[i]! & POSITION_MASK, index++)
+      entries[i - range.from] = entryAt(window, place, slots[i]! & POSITION_MASK, index++)
     }
     return entries
   }
@@ -328,7 +330,7 @@ export class BinaryFormat implements Format {
 
   /** Size of the intact entry at `position`; 0 when it is bad; -n when the window ends before its n bytes do. */
   #checkEntry(window: Window, position: number, end: number, index: number, maxBytes = Infinity): number {
-    const { bytes, words } = window
+    const { words } = window
     if (position + ENTRY_HEADER_BYTES > end) return -ENTRY_HEADER_BYTES
     const word = position >> 2
     const length = words[word + 1]! >>> 0
@@ -340,19 +342,23 @@ export class BinaryFormat implements Format {
       length
     const size = ((dataEnd + 7) & ~7) - position
     if (position + size > end) return -size
-    if (crc32(bytes, position + ENTRY_CHECKED_FROM, dataEnd, indexSeed(index, this.#logSeed)) !== words[word]! >>> 0)
-      return 0
-    for (let at = dataEnd; at < position + size; at++) if (bytes[at] !== 0) return 0
+    if (this.#checksum(window, position, dataEnd, index) !== words[word]! >>> 0) return 0
+    for (let at = dataEnd; at < position + size; at++) if (window.bytes[at] !== 0) return 0
     return size
   }
 
   /** Checksum of the entry at `position` whose data end at `dataEnd`. */
   #checksum(memory: Memory, position: number, dataEnd: number, index: number): number {
     const from = position + ENTRY_CHECKED_FROM
-    if (memory.address < 0 || dataEnd - from >= NATIVE_MIN_BYTES) {
+    const length = dataEnd - from
+    if (memory.address >= 0) return kernel!.indexedCrc(memory.address + from, length, this.#logSeed, index) >>> 0
+    if (kernel === undefined || length >= NATIVE_MIN_BYTES) {
       return crc32(memory.bytes, from, dataEnd, indexSeed(index, this.#logSeed))
     }
-    return kernel!.indexedCrc(memory.address + from, dataEnd - from, this.#logSeed, index) >>> 0
+    // Even with the copy the kernel is faster. What lies on the stage is of use only as long as a scan runs, which calls no other.
+    const { stage } = kernel
+    stage.bytes.set(memory.bytes.subarray(from, dataEnd))
+    return kernel.indexedCrc(stage.address, length, this.#logSeed, index) >>> 0
   }
 
   /** Why the entry at `state.offset` was not accepted: the window may be too short (`need`), the commit, or the entry bad (0). */
@@ -363,7 +369,7 @@ export class BinaryFormat implements Format {
 }
 
 /** The entry whose header lies at `position`, already checked. Its data are a view of the window. */
-function entryAt(window: Window, position: number, index: number): Entry<Buffer> {
+function entryAt(window: Window, place: Place, position: number, index: number): Entry<Buffer> {
   const { bytes, words } = window
   const word = position >> 2
   const inTransaction = (words[word + 2]! & FLAG_IN_TRANSACTION) !== 0
@@ -372,7 +378,7 @@ function entryAt(window: Window, position: number, index: number): Entry<Buffer>
     index,
     term: readU64(words, word + 6),
     timestamp: window.doubles[(position + 16) >> 3]!,
-    data: bytes.subarray(dataAt, dataAt + words[word + 1]!),
+    data: new BufferView(place.buffer, place.byteOffset + dataAt, words[word + 1]!),
     checksum: words[word]! >>> 0,
   }
   if (inTransaction) entry.transactionId = bytes.toString('hex', position + ENTRY_HEADER_BYTES, dataAt)

@@ -77,11 +77,11 @@ export class Committer {
   }
 
   get committedIndex(): number {
-    return Math.min(this.#committedIndex, ...this.#ceilings)
+    return this.#ceilings.length === 0 ? this.#committedIndex : Math.min(this.#committedIndex, ...this.#ceilings)
   }
 
   get durableIndex(): number {
-    return Math.min(this.#durableIndex, ...this.#ceilings)
+    return this.#ceilings.length === 0 ? this.#durableIndex : Math.min(this.#durableIndex, ...this.#ceilings)
   }
 
   /** As `durableIndex`, also while a truncation that is queued has lowered that one already. */

@@ -9,6 +9,7 @@ import { type ReadSide, truncatedBefore } from './read-side.js'
 import { lastIndexOf, type Piece } from './recent.js'
 import type { SliceLimits, SliceRange } from './slices.js'
 import type { TurnTaker } from './turns.js'
+import { WindowReader } from './window-reader.js'
 
 /** Cursors that follow are many and read little: each has a window of its own while it is behind. */
 const LIVE_WINDOW_BYTES = 256 << 10
@@ -26,6 +27,8 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
   readonly #decode: CursorStart<T>['decode']
   readonly #onClose: (cursor: FileCursor<T>) => void
   readonly #windowBytes: number
+  /** How much it reads at a time unless a batch needs more. */
+  readonly #usualBytes: number
   readonly #limits: SliceLimits
   /** Last index it may hand out. */
   readonly #to: number
@@ -35,6 +38,9 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
   /** Set while a `{ timestamp }` has to be found first. */
   #seek: { timestamp: number; upTo: number } | undefined
   #piece: Piece | undefined
+  readonly #reader: WindowReader
+  /** Set once it has handed out a chunk. */
+  #isUnderWay = false
   /** Slot of the piece that comes next. */
   #slot = 0
   /** Slots of the piece that belonged to the log when it was taken: what was cut off stays in its file. */
@@ -59,6 +65,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
 
   constructor(side: ReadSide, options: CursorOptions<T>, start: CursorStart<T>) {
     this.#side = side
+    this.#reader = new WindowReader(side)
     this.#options = options
     this.#decode = start.decode
     this.#limits = { maxBytes: options.chunkMaxBytes, maxEntries: options.chunkMaxEntries }
@@ -70,6 +77,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     // A batch that fits into a chunk must fit into what is read at a time, with the frame of its commit.
     const ownBytes = options.chunkMaxBytes ?? (options.live ? WINDOW_BYTES : 0)
     this.#windowBytes = Math.max(WINDOW_BYTES, ownBytes + side.state.format.commitPrefixBytes)
+    this.#usualBytes = options.live ? Math.min(LIVE_WINDOW_BYTES, this.#windowBytes) : this.#windowBytes
     this.#to = options.live ? last : Math.min(last, start.committedIndex)
     if (options.live) side.liveCursors++
   }
@@ -137,6 +145,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     this.#cuts++
     this.#piece = undefined
     this.#scan = undefined
+    this.#reader.forget()
   }
 
   #advance(): Chunk<T> | undefined | typeof LATER {
@@ -217,12 +226,14 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     )
     if (this.#slot >= available) {
       this.#piece = undefined
+      this.#reader.drop()
       return undefined
     }
     const chunk = this.#cut(piece, { from: this.#slot, available, ...this.#limits })
     this.#next = chunk.lastIndex + 1
     this.#slot = this.#next - piece.firstIndex
     this.#floating = false
+    this.#readAhead(piece)
     if (this.#next > this.#side.state.committedIndex) this.#reachEnd()
     return chunk
   }
@@ -241,7 +252,6 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
   /** Decodes and filters. One that fails ends the chunk before it, so that it fails the next read and no other entry is missed. */
   #prepare(entries: Entry<Buffer>[], firstIndex: number): Chunk<T> {
     const { filter, copy } = this.#options
-    const decode = this.#decode
     const all = entries as unknown as Entry<T>[]
     const kept = filter === undefined ? all : []
     let lastIndex = firstIndex - 1
@@ -249,7 +259,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
       for (const stored of entries) {
         if (copy) stored.data = Buffer.from(stored.data)
         const entry = stored as unknown as Entry<T>
-        if (decode !== undefined) entry.data = decode(stored.data, stored.index)
+        if (this.#decode !== undefined) entry.data = this.#decode(stored.data, stored.index)
         if (filter?.(entry)) kept.push(entry)
         lastIndex = stored.index
       }
@@ -273,6 +283,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
       this.#attempts = 0
     } catch (error) {
       this.#scan = undefined
+      this.#reader.forget()
       // What it read may have been removed meanwhile, and is not what it will read next.
       if (cuts !== this.#cuts || (await this.#side.state.recheck?.(error, segment, ++this.#attempts))) return
       throw this.#side.explain(error, segment, this.#next)
@@ -289,6 +300,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     const recent = this.#side.recent.find(this.#next)
     if (recent === undefined) return false
     this.#scan = undefined
+    this.#reader.forget()
     this.#take(recent, lastIndexOf(recent))
     return true
   }
@@ -302,11 +314,12 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     const scan = this.#scan
     scan.limit = segment.end.offset
     const found = new EntryPositions()
-    let wanted = this.#options.live ? Math.min(LIVE_WINDOW_BYTES, this.#windowBytes) : this.#windowBytes
+    let wanted = this.#reader.grant(this.#usualBytes)
     while (found.count === 0 && !this.#closed) {
       const { offset } = scan
       if (offset >= scan.limit) throw new Error(`${segment.path} ends before entry ${this.#next}`)
-      const window = await this.#side.readWindow(segment, { offset, length: Math.min(wanted, scan.limit - offset) })
+      const request = { offset, length: Math.min(wanted, scan.limit - offset) }
+      const { window, asked } = await this.#reader.read(segment, request)
       if (cuts !== this.#cuts) return
       const firstIndex = scan.index
       const before = { ...scan, batch: { ...scan.batch } }
@@ -323,9 +336,15 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
       // A batch that the window cuts in two is left for the next one, unless it fills this one alone.
       if (stop.kind === 'more' && scan.remaining > 0 && scan.batch.found > 0) rewindToBatch(scan, found)
       if (found.count > 0) this.#take({ window, found, firstIndex }, segment.lastIndex)
-      else if (stop.kind === 'more')
-        wanted = grow(wanted, stop.need, window.length < Math.min(wanted, scan.limit - offset), segment)
+      else if (stop.kind === 'more') wanted = grow(wanted, stop.need, window.length < asked, segment)
     }
+  }
+
+  /** What comes behind the piece is read while the reader works on it: one who came back for a second chunk will for more. */
+  #readAhead(piece: Piece): void {
+    if (!this.#isUnderWay) this.#isUnderWay = true
+    else if (!this.#options.live && this.#scan !== undefined && lastIndexOf(piece) < this.#to)
+      this.#reader.readAhead(this.#segment!, this.#scan.offset, this.#windowBytes)
   }
 
   /** `lastIndex`: entries of the piece above it are not part of the log. */
@@ -425,6 +444,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     this.#closed = true
     this.#piece = undefined
     this.#scan = undefined
+    this.#reader.forget()
     if (this.#options.live) this.#side.leaveLive()
     this.#onClose(this)
     // Whoever waits for a change has nothing more to wait for.

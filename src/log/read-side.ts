@@ -16,6 +16,7 @@ import { Scratch, syncScratch } from './scratch.js'
 import { SegmentFiles } from './segment-files.js'
 import { Slices } from './slices.js'
 import { Turns } from './turns.js'
+import { WindowBudget } from './window-reader.js'
 import { WRITE_MAX_BYTES } from './work.js'
 
 /** What readers must know of the log they read; the writer and the follower each have theirs. */
@@ -57,12 +58,14 @@ export class ReadSide {
   readonly #files: SegmentFiles
   /** Offset tables being built, so that many who need one build it once. */
   readonly #building = new Map<Segment, Promise<void>>()
-  /** Sealed segments with an offset table and its size, in the order of last use. */
+  /** Sealed segments with an offset table, and its size. */
   readonly #tables = new Map<Segment, number>()
   #tableBytes = 0
-  #lastTable: Segment | undefined
+  /** Counts the uses of tables; a segment remembers that of its last one. */
+  #uses = 0
   readonly #waiters = new Set<() => void>()
   readonly #scratches: Scratch[] = []
+  readonly windows = new WindowBudget()
   /** Cursors that follow the log and would read the next commit from memory. */
   liveCursors = 0
 
@@ -249,20 +252,20 @@ export class ReadSide {
   /** Notes the use of a sealed segment's table, and drops those unused for longest where they take too much memory together. */
   #touchTable(segment: Segment): void {
     if (!segment.sealed || segment.offsets === undefined) return
-    const tables = this.#tables
-    if (this.#lastTable === segment) return
-    this.#lastTable = segment
-    this.#forgetTable(segment)
-    tables.set(segment, segment.offsets.slots.byteLength)
+    const isNew = segment.offsetsUse === 0
+    segment.offsetsUse = ++this.#uses
+    if (!isNew) return
+    this.#tables.set(segment, segment.offsets.slots.byteLength)
     this.#tableBytes += segment.offsets.slots.byteLength
-    for (const oldest of tables.keys()) {
-      if (this.#tableBytes <= this.#maxTableBytes || oldest === segment) return
+    while (this.#tableBytes > this.#maxTableBytes && this.#tables.size > 1) {
+      const oldest = [...this.#tables.keys()].reduce((a, b) => (b.offsetsUse < a.offsetsUse ? b : a))
       oldest.offsets = undefined // Built again when somebody asks.
       this.#forgetTable(oldest)
     }
   }
 
   #forgetTable(segment: Segment): void {
+    segment.offsetsUse = 0
     this.#tableBytes -= this.#tables.get(segment) ?? 0
     this.#tables.delete(segment)
   }

@@ -100,8 +100,10 @@ function sliceEnd(piece: Piece, { from, available, ...limits }: SliceRange): num
   const maxEntries = limits.maxEntries ?? Infinity
   const { slots, count } = piece.found
   const start = slots[from]! & POSITION_MASK
-  let batchEnd = from
-  for (let to = from + 1; to <= available; to++) {
+  const near = lastBelow(piece, start + wantedBytes, { from, to: Math.min(available, from + maxEntries) })
+  let batchEnd = near
+  while (batchEnd > from && (slots[batchEnd - 1]! & ENDS_BATCH) === 0) batchEnd--
+  for (let to = near + 1; to <= available; to++) {
     const bytes = (to < count ? slots[to]! & POSITION_MASK : piece.window.length) - start
     const isOver = to - from > maxEntries || bytes > maxBytes
     if (batchEnd > from && (isOver || bytes > wantedBytes)) return batchEnd
@@ -109,4 +111,17 @@ function sliceEnd(piece: Piece, { from, available, ...limits }: SliceRange): num
     if ((slots[to - 1]! & ENDS_BATCH) !== 0) batchEnd = to
   }
   return available
+}
+
+/** The last of the slots [from, to] before whose entry no more than `end` bytes of the window lie. */
+function lastBelow({ window, found }: Piece, end: number, { from, to }: { from: number; to: number }): number {
+  if (to === found.count && window.length <= end) return to
+  let low = from
+  let high = Math.min(to, found.count - 1)
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if ((found.slots[middle]! & POSITION_MASK) <= end) low = middle
+    else high = middle - 1
+  }
+  return low
 }

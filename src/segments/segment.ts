@@ -32,6 +32,8 @@ export class Segment {
   sealedAt = 0
   /** Offset of every entry, in units of the format's alignment; undefined until somebody looks for an entry by index. */
   offsets: EntryPositions | undefined
+  /** When `offsets` was last used, as its readers count; 0 while it is not among those that may be dropped. */
+  offsetsUse = 0
 
   constructor(header: SegmentHeader, path: string, contentStart: number, end: SegmentEnd, sealed: boolean) {
     this.header = header

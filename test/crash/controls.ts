@@ -88,11 +88,6 @@ export const CONTROLS: readonly Control[] = [
       { file: 'src/codec/binary.js', from: 'const ENTRY_CHECKED_FROM = 4;', to: 'const ENTRY_CHECKED_FROM = 8;' },
       {
         file: 'src/codec/binary.js',
-        from: 'crc32(bytes, position + ENTRY_CHECKED_FROM, dataEnd, ',
-        to: 'crc32(bytes, position + ENTRY_CHECKED_FROM, (dataEnd + 7) & ~7, ',
-      },
-      {
-        file: 'src/codec/binary.js',
         from: 'const from = position + ENTRY_CHECKED_FROM;',
         to: 'const from = position + ENTRY_CHECKED_FROM; dataEnd = (dataEnd + 7) & ~7;',
       },
