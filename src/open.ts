@@ -55,14 +55,20 @@ export async function openWith(
     encoding: given.encoding ?? (bytes() as Encoding<never, unknown>),
   })
   const fs = (given.fileSystem as FileSystem | undefined) ?? nodeFileSystem
+  if (options.writerThread) assertHasThread(fs)
   const path = resolve(directory)
   await withIoErrors('opening', path, () => prepareDirectory(fs, path, options.createIfMissing))
-  const release = await acquireLock({ fs, clock }, path, options)
+  const unlock = await acquireLock({ fs, clock }, path, options)
+  const thread = await joinThread(fs, options).catch(async error => {
+    await unlock()
+    throw error
+  })
+  const release = () => thread.leave().finally(unlock)
   try {
     const consumers = `${path}/${CONSUMERS_NAME}`
     const names = await listConsumers(fs, consumers)
     const opened = await openStore({
-      fs,
+      fs: thread.fs,
       clock,
       directory: path,
       logger: options.logger,
@@ -139,6 +145,22 @@ async function prepareDirectory(fs: FileSystem, path: string, create: boolean): 
   if (parent !== path) await prepareDirectory(fs, parent, create)
   await fs.createDirectory(path)
   await fs.syncDirectory(parent)
+}
+
+function assertHasThread(fs: FileSystem): void {
+  if (fs.writerThread !== undefined) return
+  const message = `writerThread must be false with the fileSystem given: a thread can write to the machine's file system only.`
+  throw new WalError('WAL_INVALID_OPTION', message)
+}
+
+/** What the log is written by: a thread where that is asked for. Readers go on by themselves. */
+async function joinThread(
+  fs: FileSystem,
+  { writerThread, sync }: ResolvedOptions<never, unknown>,
+): Promise<{ fs: FileSystem; leave: () => Promise<void> }> {
+  // With 'always' each sync is waited for; with the others appends go on while it runs.
+  const thread = writerThread ? await fs.writerThread?.({ syncsAside: sync.kind !== 'always' }) : undefined
+  return thread ?? { fs, leave: async () => {} }
 }
 
 async function acquireLock(

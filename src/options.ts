@@ -38,6 +38,8 @@ export interface ResolvedOptions<In, Out> {
   readonly io: NonNullable<WalOptions['io']>
   /** Memory for what makes reads quick: offset tables of sealed segments, and the last commits for those who follow. */
   readonly readCacheBytes: number
+  /** Whether a thread of its own writes, and not libuv's pool. */
+  readonly writerThread: boolean
   readonly maxEntryBytes: number
   readonly maxBatchBytes: number
   readonly recovery: NonNullable<WalOptions['recovery']>
@@ -75,15 +77,14 @@ const KNOWN = new Set<string>([
   'io',
   'format',
   'readCacheBytes',
+  'writerThread',
 ])
-/** In the contract, and not in this version. */
-const NOT_BUILT = new Set<string>(['writerThread'])
 
 /** Checks what the user gave and fills in the defaults, but for the encoding. Throws WAL_INVALID_OPTION, or a TypeError for a wrong type. */
 export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding<In, Out> }): ResolvedOptions<In, Out> {
   if (typeof given !== 'object' || given === null)
     throw new TypeError(`The options must be an object, got ${show(given)}`)
-  for (const [name, value] of Object.entries(given)) refuseUnknown(name, value)
+  for (const name of Object.keys(given)) refuseUnknown(name)
   const { encoding } = given
   checkEncoding(encoding)
   const maxEntryBytes = integer('maxEntryBytes', given.maxEntryBytes, 16 * MIB, 1, LARGEST_BATCH)
@@ -111,6 +112,7 @@ export function resolveOptions<In, Out>(given: WalOptions & { encoding: Encoding
       0,
       Number.MAX_SAFE_INTEGER,
     ),
+    writerThread: boolean('writerThread', given.writerThread, false),
     recovery: oneOf('recovery', given.recovery, ['tolerate-torn-tail', 'strict'] as const),
     startIndex: integer('startIndex', given.startIndex, 1, 1, Number.MAX_SAFE_INTEGER - 1),
     io: resolveIo(given),
@@ -130,12 +132,9 @@ function integer(name: string, value: unknown, fallback: number, min: number, ma
   return value
 }
 
-function refuseUnknown(name: string, value: unknown): void {
+function refuseUnknown(name: string): void {
   if (KNOWN.has(name)) return
-  if (!NOT_BUILT.has(name))
-    throw new WalError('WAL_INVALID_OPTION', `There is no option '${name}'. See docs/API.md for the list.`)
-  if (value !== undefined)
-    throw new WalError('WAL_INVALID_OPTION', `The option '${name}' is not available in this version. Leave it out.`)
+  throw new WalError('WAL_INVALID_OPTION', `There is no option '${name}'. See docs/API.md for the list.`)
 }
 
 /** Every option of `followWal` with its value. */
@@ -155,7 +154,7 @@ export function resolveFollowOptions(
 ): ResolvedFollowOptions {
   for (const [name, value] of Object.entries(given)) {
     if (FOLLOW_OPTIONS.includes(name)) continue
-    refuseUnknown(name, value)
+    refuseUnknown(name)
     if (value === undefined) continue
     const message = `'${name}' is an option of a writer; followWal knows ${FOLLOW_OPTIONS.join(', ')}.`
     throw new WalError('WAL_INVALID_OPTION', message)

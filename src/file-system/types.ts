@@ -37,6 +37,13 @@ export interface FileSystem {
    * another holder has it. The lock ends with the process, whatever ends the process.
    */
   lock(path: string, owner: string): Promise<{ release(): Promise<void> } | undefined>
+  /**
+   * This file system with a thread that is there for writers alone: what is opened, written, synced, renamed and removed through `fs`
+   * waits for other writers only, and takes effect in the order of the calls. `syncsAside`: syncs of files have another thread, so that
+   * writes go on meanwhile. `leave` is called once everything opened through it is closed. Rejects with WAL_IO where there can be no
+   * thread.
+   */
+  writerThread?(options: { syncsAside: boolean }): Promise<{ fs: FileSystem; leave(): Promise<void> }>
 }
 
 export type OpenMode = 'read' | 'write' | 'create'

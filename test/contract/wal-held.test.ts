@@ -14,6 +14,7 @@ describe.each([
   ['direct where the policy allows', {}],
   ['buffered', { io: 'buffered' }],
   ['ndjson', { format: 'ndjson' }],
+  ['written by a thread', { writerThread: true }],
 ] as const)('a log on a held disk: %s', (_how, options) => {
   const worlds = heldWorlds(options)
   watermarkSuite(worlds)

@@ -5,8 +5,11 @@ import { readSuite } from './read-suite.js'
 import { sideBySideSuite } from './side-by-side-suite.js'
 import { heldWorlds, realWorlds } from './world.js'
 
-describe('a log on the real file system', () => {
-  const worlds = realWorlds()
+describe.each([
+  ['', {}],
+  [', written by a thread', { writerThread: true }],
+] as const)('a log on the real file system%s', (_how, options) => {
+  const worlds = realWorlds(options)
   appendSuite(worlds)
   readSuite(worlds)
   sideBySideSuite(worlds)

@@ -9,6 +9,7 @@ import { SimulatedFileSystem } from '../../src/testing.js'
 import type { Chunk, Cursor, Encoding, Entry, Wal, WalOptions } from '../../src/types.js'
 import { DiskSwitch } from '../helpers/disk-switch.js'
 import { ManualClock } from '../helpers/manual-clock.js'
+import { withThread } from '../helpers/simulated-thread.js'
 
 /** A directory for a log, with whatever lies under it, and the way to open the log and to meddle with its files. */
 export interface World {
@@ -86,6 +87,7 @@ export function heldWorlds(base: WalOptions = {}): MakeHeldWorld {
 function opener(directory: string, base: WalOptions, clock: Clock, beforeClosing = () => {}) {
   return async <Out, In>(encoding: Encoding<In, Out>, options: WalOptions = {}): Promise<Wal<Out, In>> => {
     const given = { ...base, ...options, encoding: encoding as unknown as Encoding<never, unknown> }
+    if (given.writerThread && given.fileSystem instanceof SimulatedFileSystem) withThread(given.fileSystem)
     const wal = (await openWith(directory, given, clock)) as unknown as Wal<Out, In>
     // A log that failed says so when it is closed, which is no news to a test that is over.
     onTestFinished(() => {

@@ -211,4 +211,20 @@ export const CONTROLS: readonly Control[] = [
     edits: [{ file: 'src/consumers/checkpoint.js', from: 'await log.durable(position.index);', to: '' }],
     look: crash('--policy', 'never', '--workload', 'consume'),
   },
+  {
+    name: 'a sync is answered before the thread has made it',
+    edits: [
+      {
+        file: 'src/file-system/writer-thread/thread-calls.js',
+        from: "syncing.call('fdatasync', [fd], done)",
+        to: "syncing.call('fdatasync', [fd], () => undefined) ?? done(null)",
+      },
+    ],
+    look: crash('--policy', 'thread-buffered'),
+  },
+  {
+    name: 'the memory shared with the thread is handed out twice',
+    edits: [{ file: 'src/file-system/writer-thread/ring.js', from: 'this.#starts.push(start);', to: '' }],
+    look: crash('--policy', 'thread-interval'),
+  },
 ]

@@ -109,7 +109,8 @@ function* plan(needsMore: () => boolean): Generator<Job, void> {
 function* round(seed: number): Generator<Job, void> {
   for (const policy of Object.keys(POLICIES) as PolicyName[]) {
     if (values.policy !== undefined && values.policy !== policy) continue
-    if (kinds.includes('damage'))
+    // Who wrote them makes no difference to bits that flip.
+    if (kinds.includes('damage') && !('writerThread' in POLICIES[policy]))
       yield { kind: 'damage', workload: '', policy, seed, stride: Number(values.stride ?? (isQuick ? 24 : 4)) }
     const fault = { stride: Number(values.stride ?? (isQuick ? 8 : 1)), wrecks: isQuick ? 1 : 6 }
     if (kinds.includes('fault')) yield { kind: 'fault', workload: 'mixed', policy, seed, effort: fault }

@@ -4,10 +4,12 @@ import { WalError } from '../../src/errors.js'
 import type { SimulatedFileSystem } from '../../src/file-system/simulated.js'
 import type { SimulatedOperation } from '../../src/file-system/simulation/operation.js'
 import { Random } from '../../src/file-system/simulation/random.js'
+import type { FileSystem } from '../../src/file-system/types.js'
 import type { Tuning } from '../../src/log/tuning.js'
 import { openWith } from '../../src/open.js'
 import type { Encoding, IndexRange, Trigger, Wal, WalOptions } from '../../src/types.js'
 import { ManualClock } from '../helpers/manual-clock.js'
+import { withThread } from '../helpers/simulated-thread.js'
 import { type Backup, type Change, isSame, type LogState, nextIndexOf, type Oracle, type Stored } from './oracle.js'
 import { Violation } from './violation.js'
 
@@ -65,7 +67,10 @@ export class Scene {
   #pull: (() => void) | undefined
   #violation: unknown
   #expectsClean = false
-  /** The disk may have an error to report that is not the log's fault: then the log may fail, and must say so. */
+  /**
+   * The disk may have an error to report that is not the log's fault: then the log may fail, and must say so. Each file may, once, in
+   * whichever life syncs it first, so this goes on until the power goes.
+   */
   #mayFail = false
   #written = 0
 
@@ -103,7 +108,7 @@ export class Scene {
    * may fail.
    */
   async open({ mayFail = false } = {}): Promise<void> {
-    this.#mayFail = mayFail || this.#heal !== undefined
+    this.#mayFail ||= mayFail || this.#heal !== undefined
     this.wal = await this.#openAtLast()
     const { wal } = this
     if (this.#expectsClean && !wal.recoveryReport.clean)
@@ -225,6 +230,7 @@ export class Scene {
     this.observe()
     const seed = this.random.below(1e6)
     this.oracle = kind === 'cut' ? this.oracle.afterCut() : this.oracle.afterKill()
+    if (kind === 'cut') this.#mayFail = false
     const { fs } = this
     fs.slow = fs.onOperation = undefined
     this.fs = kind === 'cut' ? fs.crash({ seed }) : fs.kill({ seed })
@@ -314,8 +320,15 @@ export class Scene {
   // ---------------------------------------------------------------------------------------------------------------------
 
   #open(): Promise<Wal<string>> {
-    const options = { ...this.#options, encoding: text() as unknown as Encoding<never, unknown>, fileSystem: this.fs }
+    const encoding = text() as unknown as Encoding<never, unknown>
+    const options = { ...this.#options, encoding, fileSystem: this.#fileSystem() }
     return openWith(DIRECTORY, options, this.clock, TUNING) as unknown as Promise<Wal<string>>
+  }
+
+  #fileSystem(): FileSystem {
+    if (!this.#options.writerThread) return this.fs
+    const memoryBytes = 4096 * [2, 5, 16][this.random.below(3)]!
+    return withThread(this.fs, { seed: this.random.below(1e6), memoryBytes })
   }
 
   get #signalled(): { signal?: AbortSignal } {

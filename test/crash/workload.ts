@@ -21,6 +21,9 @@ export const POLICIES = {
   never: { sync: 'never' },
   ndjson: { sync: 'always', format: 'ndjson' },
   'ndjson-interval': { sync: { intervalMs: 50 }, format: 'ndjson' },
+  thread: { sync: 'always', writerThread: true },
+  'thread-buffered': { sync: 'always', io: 'buffered', writerThread: true },
+  'thread-interval': { sync: { intervalMs: 50 }, writerThread: true },
 } as const satisfies Record<string, WalOptions>
 
 export type PolicyName = keyof typeof POLICIES

@@ -92,15 +92,21 @@ class Player {
   }
 }
 
-test.skipIf(process.platform === 'win32')(
-  'the simulation answers every call as the real file system does',
-  async () => {
+const real: [string, () => Promise<{ fs: FileSystem; leave(): Promise<void> }>][] = [
+  ['the real file system', async () => ({ fs: nodeFileSystem, leave: async () => {} })],
+  ['the writer thread', async () => nodeFileSystem.writerThread!({ syncsAside: true })],
+]
+
+test.skipIf(process.platform === 'win32').each(real)(
+  'the simulation answers every call as %s does',
+  async (_whom, begin) => {
+    const { fs, leave } = await begin()
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async steps => {
         const directory = mkdtempSync(join(tmpdir(), 'walrus-diff-'))
         const simulation = new SimulatedFileSystem()
         await simulation.createDirectory('/scene')
-        const real = new Player(nodeFileSystem, directory)
+        const real = new Player(fs, directory)
         const simulated = new Player(simulation, '/scene')
         try {
           for (const step of steps) expect([step, await simulated.play(step)]).toEqual([step, await real.play(step)])
@@ -111,5 +117,6 @@ test.skipIf(process.platform === 'win32')(
       }),
       { numRuns: 300 },
     )
+    await leave()
   },
 )

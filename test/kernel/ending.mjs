@@ -2,10 +2,10 @@
 import { writeSync } from 'node:fs'
 import { openWal } from '../../dist/index.js'
 
-const [directory, way, after] = process.argv.slice(2)
+const [directory, way, after, writerThread] = process.argv.slice(2)
 const BATCH = 3
 
-const wal = await openWal(directory)
+const wal = await openWal(directory, { writerThread: writerThread === 'true' })
 const dataOf = index => `entry ${index}`
 
 function end() {

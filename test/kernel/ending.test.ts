@@ -17,8 +17,9 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }))
 
 /** Lets a writer end in its way; gives what it was told by then and what the log holds. */
-async function endingBy(way: 'exit' | 'throw' | 'itself', after: number) {
-  const { status, stdout } = spawnSync(process.execPath, [program, directory, way, `${after}`], { encoding: 'utf8' })
+async function endingBy(way: 'exit' | 'throw' | 'itself', after: number, writerThread: boolean) {
+  const args = [program, directory, way, `${after}`, `${writerThread}`]
+  const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 })
   const told = Math.max(0, ...stdout.trim().split('\n').map(Number))
   await using wal = await openWal(directory)
   const data = (await wal.getRange(1, wal.lastIndex)).map(entry => String(entry.data))
@@ -26,7 +27,10 @@ async function endingBy(way: 'exit' | 'throw' | 'itself', after: number) {
   return { status, told, lastIndex: wal.lastIndex, clean: wal.recoveryReport.clean }
 }
 
-describe('a process that ends without closing its log', () => {
+describe.each([
+  ['', false],
+  [', written by a thread', true],
+])('a process that ends without closing its log%s', (_how, writerThread) => {
   beforeAll(assertBuildIsFresh)
 
   it.each([
@@ -37,7 +41,7 @@ describe('a process that ends without closing its log', () => {
   ] as const)(
     'by %s, after it was told of %i: what it was told is there, no batch is there in part',
     async (way, after) => {
-      const { status, told, lastIndex } = await endingBy(way, after)
+      const { status, told, lastIndex } = await endingBy(way, after, writerThread)
       expect(status).toBe(way === 'exit' ? 3 : 1)
       expect(told).toBeGreaterThanOrEqual(after)
       expect(lastIndex).toBeGreaterThanOrEqual(told)
@@ -45,8 +49,8 @@ describe('a process that ends without closing its log', () => {
     },
   )
 
-  it('because nothing is left to do: pending commits keep it alive, all is there', async () => {
-    const { status, told, lastIndex } = await endingBy('itself', Number.POSITIVE_INFINITY)
+  it('because nothing is left to do: pending commits keep it alive, an idle log does not, all is there', async () => {
+    const { status, told, lastIndex } = await endingBy('itself', Number.POSITIVE_INFINITY, writerThread)
     expect({ status, told, lastIndex }).toEqual({ status: 0, told: 600, lastIndex: 600 })
   })
 })

@@ -17,14 +17,19 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(directory, { recursive: true, force: true }))
 
-describe.runIf(canMount)('a disk that is full', () => {
+const hows = [
+  ['', false],
+  [', written by a thread', true],
+] as const
+
+describe.runIf(canMount).each(hows)('a disk that is full%s', (_how, writerThread) => {
   it('pauses the log, and the same entries are written once there is space', async () => {
     const disk = Mount.memory('600k')
     try {
       const filler = `${disk.path}/filler`
       writeFileSync(filler, Buffer.alloc(250_000))
       const log = `${disk.path}/log`
-      const writer = new Writer(log, { concurrency: 4, bytes: 1000 })
+      const writer = new Writer(log, { options: { writerThread }, concurrency: 4, bytes: 1000 })
       await writer.until(() => writer.find('paused') !== undefined)
       expect(writer.find('paused')).toMatchObject({ code: 'WAL_NO_SPACE', cause: 'ENOSPC' })
       const held = writer.acknowledged
@@ -43,9 +48,10 @@ describe.runIf(canMount)('a disk that is full', () => {
   })
 })
 
-describe.runIf(canLimit)('limits of a process', () => {
+describe.runIf(canLimit).each(hows)('limits of a process%s', (_how, writerThread) => {
   it('a file that may grow no further is followed by the next one', async () => {
-    const writer = new Writer(directory, { entries: 400, bytes: 500 }, ['prlimit', '--fsize=30000'])
+    const settings = { options: { writerThread }, entries: 400, bytes: 500 }
+    const writer = new Writer(directory, settings, ['prlimit', '--fsize=30000'])
     await writer.ended()
     expect(writer.messages.at(-1)).toEqual({ closed: true })
     expect(writer.find('segments')).toBeGreaterThan(1)
@@ -53,8 +59,8 @@ describe.runIf(canLimit)('limits of a process', () => {
   })
 
   it('without descriptors for the next segment the log goes on in the old one', async () => {
-    const settings = { options: { segmentMaxBytes: 5000 }, entries: 400, bytes: 500, hoard: true }
-    const writer = new Writer(directory, settings, ['prlimit', '--nofile=60'])
+    const settings = { options: { segmentMaxBytes: 5000, writerThread }, entries: 400, bytes: 500, hoard: true }
+    const writer = new Writer(directory, settings, ['prlimit', '--nofile=100'])
     await writer.ended()
     expect(writer.messages.at(-1)).toEqual({ closed: true })
     expect(writer.find('segments')).toBe(1)
@@ -76,16 +82,22 @@ describe.runIf(canTrace)('a call that fails', () => {
   ]
 
   it.each([
-    ['fdatasync:error=EIO:when=9', 'buffered'],
-    ['pwrite64:error=EIO:when=9', 'buffered'],
-    ['pwrite64:error=EIO:when=9', 'direct'],
-    ['fdatasync:error=ENOSPC:when=9', 'buffered'],
-  ] as const)('%s with io %s: the log fails, and comes back with all it acknowledged', async (what, io) => {
-    const writer = new Writer(directory, { options: { io }, concurrency: 2, entries: 500 }, inject(what))
-    await writer.ended()
-    expect(writer.find('failed')).toMatchObject({ code: 'WAL_FAILED', cause: /error=(\w+)/.exec(what)![1] })
-    expect(await check(directory, writer.acknowledged)).toBeGreaterThanOrEqual(writer.acknowledged)
-  })
+    ['fdatasync:error=EIO:when=9', 'buffered', 'pool'],
+    ['pwrite64:error=EIO:when=9', 'buffered', 'pool'],
+    ['pwrite64:error=EIO:when=9', 'direct', 'pool'],
+    ['fdatasync:error=ENOSPC:when=9', 'buffered', 'pool'],
+    ['fdatasync:error=EIO:when=9', 'buffered', 'thread'],
+    ['pwrite64:error=EIO:when=9', 'direct', 'thread'],
+  ] as const)(
+    '%s with io %s by the %s: the log fails, and comes back with all it acknowledged',
+    async (what, io, by) => {
+      const options = { io, writerThread: by === 'thread' }
+      const writer = new Writer(directory, { options, concurrency: 2, entries: 500 }, inject(what))
+      await writer.ended()
+      expect(writer.find('failed')).toMatchObject({ code: 'WAL_FAILED', cause: /error=(\w+)/.exec(what)![1] })
+      expect(await check(directory, writer.acknowledged)).toBeGreaterThanOrEqual(writer.acknowledged)
+    },
+  )
 
   it('a directory that cannot be synced fails the opening, loudly', async () => {
     const writer = new Writer(directory, { entries: 5 }, inject('fsync:error=EINVAL:when=1+'))

@@ -59,11 +59,15 @@ async function cycle(options: WalOptions): Promise<void> {
 }
 
 describe.runIf(process.platform === 'linux')('opening, writing, reading, leaving and closing over and over', () => {
-  it.each(['binary', 'ndjson'] as const)('keeps no file open and holds no memory, format %s', async format => {
+  it.each([
+    ['format binary', { format: 'binary' }],
+    ['format ndjson', { format: 'ndjson' }],
+    ['written by a thread', { writerThread: true }],
+  ] as const)('keeps no file open and holds no memory, %s', async (_how, options) => {
     let [files, bytes] = [0, 0]
     for (let n = 0; n < WARM_UP + CYCLES; n++) {
       if (n === WARM_UP) [files, bytes] = [openFiles(), await heldBytes()]
-      await cycle({ format })
+      await cycle(options)
     }
     expect(openFiles()).toBe(files)
     expect((await heldBytes()) - bytes).toBeLessThan(MOST_GROWTH_BYTES)

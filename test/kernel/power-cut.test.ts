@@ -26,19 +26,21 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
   })
 
   const cases = [
-    ['ext4', 'direct'],
-    ['ext4', 'buffered'],
-    ['xfs', 'direct'],
-    ['xfs', 'buffered'],
+    ['ext4', 'direct', 'pool'],
+    ['ext4', 'buffered', 'pool'],
+    ['xfs', 'direct', 'pool'],
+    ['xfs', 'buffered', 'pool'],
+    ['ext4', 'direct', 'thread'],
+    ['xfs', 'buffered', 'thread'],
   ] as const
 
-  it.each(cases)('loses nothing acknowledged: %s, io %s', async (kind, io) => {
+  it.each(cases)('loses nothing acknowledged: %s, io %s, written by the %s', async (kind, io, by) => {
     const disk = Mount.image(kind)
     try {
       const directory = `${disk.path}/log`
       let acknowledged = 0
       for (let cycle = 0; cycle < CYCLES; cycle++) {
-        const options = { io, segmentMaxBytes: 20_000 }
+        const options = { io, segmentMaxBytes: 20_000, writerThread: by === 'thread' }
         const writer = new Writer(directory, { options, concurrency: 1 + (cycle % 8) })
         const from = acknowledged
         await writer.until(() => writer.acknowledged > from + 20)
@@ -54,7 +56,7 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
         // What was accepted and not told may have survived as well: it counts from here on.
         acknowledged = await check(directory, acknowledged)
       }
-      console.log(`power cuts survived: ${CYCLES} (${kind}, ${io}), ${acknowledged} entries`)
+      console.log(`power cuts survived: ${CYCLES} (${kind}, ${io}, ${by}), ${acknowledged} entries`)
     } finally {
       await disk.remove()
     }

@@ -94,6 +94,7 @@ const wal = await openWal(directory, {
   sync,
   segmentMaxBytes: oneOf([4_096, 20_000, 100_000]),
   io: oneOf(['auto', 'buffered']),
+  writerThread: oneOf([false, true]),
 })
 ledger.note('opened', wal.lastIndex)
 writeSync(1, 'open\n')
