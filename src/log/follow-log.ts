@@ -321,7 +321,8 @@ export class FollowLog<Out> implements ReadableLog<Out>, ReadableState, LogHisto
     const newest = old.segments.at(-1)!
     const kept = keepEnd(newest, fresh, common)
     const segments = adoptSegments(old.segments, kept)
-    const gone = old.segments.filter(segment => !segments.includes(segment))
+    const stays = new Set(segments)
+    const gone = old.segments.filter(segment => !stays.has(segment))
     this.#view = { ...fresh, lastIndex, segments }
     this.#side.forget(gone)
     if (common < old.lastIndex) this.#takeBack(common, old.lastIndex)

@@ -31,10 +31,13 @@ export function traceLineage({ files, manifest, isManifestRebuilt, directory }: 
   if (newest === undefined || newest.id < manifest.newestId) noteMissingNewest(lineage, newest, { directory, manifest })
   if (newest === undefined) return lineage
   let link: Link | undefined = { file: newest, successor: undefined }
+  // Of two files with one id the first counts.
+  const byId = new Map([...own].reverse().map(file => [file.id, file]))
   while (link !== undefined) {
-    lineage.links.unshift(link)
-    link = nextBelow(link.file, own, lineage, manifest.epochs.at(-1)!.counter)
+    lineage.links.push(link)
+    link = nextBelow(link.file, { own, byId }, lineage, manifest.epochs.at(-1)!.counter)
   }
+  lineage.links.reverse()
   if (isManifestRebuilt) lineage.firstIndex = lineage.links[0]!.file.header.firstIndex
   noteUnlinked(lineage, own, newest)
   return lineage
@@ -69,7 +72,12 @@ function noteMissingNewest(
 }
 
 /** The link below `at`: its predecessor, or, when that is missing, the newest segment older than it. */
-function nextBelow(at: SegmentFile, own: SegmentFile[], lineage: Lineage, knownEpoch: number): Link | undefined {
+function nextBelow(
+  at: SegmentFile,
+  { own, byId }: { own: SegmentFile[]; byId: ReadonlyMap<number, SegmentFile> },
+  lineage: Lineage,
+  knownEpoch: number,
+): Link | undefined {
   const { header, path } = at
   const { firstIndex, findings } = lineage
   if (header.predecessor === undefined) {
@@ -83,7 +91,7 @@ function nextBelow(at: SegmentFile, own: SegmentFile[], lineage: Lineage, knownE
   }
   if (lowestIndexOf(at) <= firstIndex) return undefined
   const { id, lastIndex } = header.predecessor
-  const found = own.find(file => file.id === id)
+  const found = byId.get(id)
   if (found !== undefined && found.firstIndex <= header.firstIndex) {
     noteBreak(found, at, findings)
     return { file: found, successor: header }
@@ -120,9 +128,9 @@ function noteBreak(found: SegmentFile, at: SegmentFile, findings: Finding[]): vo
 /** What is off the chain is left over from a cut when its epoch is older, and unexplained otherwise. */
 function noteUnlinked({ links, findings }: Lineage, own: SegmentFile[], newest: SegmentFile): void {
   const oldest = links[0]!.file
+  const linked = new Set(links.map(link => link.file))
   for (const file of own) {
-    const isLinked = links.some(link => link.file === file)
-    if (isLinked || file.id < oldest.id || file.header.epoch.counter < newest.header.epoch.counter) continue
+    if (linked.has(file) || file.id < oldest.id || file.header.epoch.counter < newest.header.epoch.counter) continue
     const message = `${file.path} is not linked to the rest of the log although it is of the same epoch. Was it restored from a copy?`
     findings.push({ kind: 'duplicate', segment: file.path, message })
   }

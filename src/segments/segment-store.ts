@@ -207,9 +207,9 @@ export class SegmentStore {
   /** Raises the first index and removes the segments that lie wholly below. Returns those. */
   async truncateBefore(index: number): Promise<Segment[]> {
     await this.#saveManifest({ firstIndex: index }, true)
-    const kept = this.#segments.filter(segment => !segment.sealed || segment.lastIndex >= index)
-    const removed = this.#segments.filter(segment => !kept.includes(segment))
-    this.#segments = kept
+    const isKept = (segment: Segment): boolean => !segment.sealed || segment.lastIndex >= index
+    const removed = this.#segments.filter(segment => !isKept(segment))
+    this.#segments = this.#segments.filter(isKept)
     await this.#removeFiles(removed)
     return removed
   }
@@ -281,7 +281,8 @@ export class SegmentStore {
   /** Publishes a segment that starts a new epoch behind `kept`, and removes every other one. */
   async #succeed(successor: Successor, kept: readonly Segment[], firstIndex: number): Promise<Segment[]> {
     const opened = await this.#publish(this.#headerFor(successor))
-    const removed = this.#segments.filter(segment => !kept.some(other => other.id === segment.id))
+    const keptIds = new Set(kept.map(({ id }) => id))
+    const removed = this.#segments.filter(({ id }) => !keptIds.has(id))
     await this.#activate([...kept, opened.segment], opened.writer, {
       firstIndex,
       epochs: [...this.#manifest.epochs, successor.epoch],
