@@ -59,6 +59,18 @@ export class EntryPositions {
     this.count += slots.length
   }
 
+  /** Adds what was found in a window that begins at `start` of the file, as positions in the file in units of `alignment`. */
+  pushScaled({ slots, count }: EntryPositions, start: number, alignment: number): void {
+    if (this.count + count > this.slots.length) this.#grow(this.count + count)
+    const target = this.slots
+    let at = this.count
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i]!
+      target[at++] = ((start + (slot & POSITION_MASK)) / alignment) | (slot & ~POSITION_MASK)
+    }
+    this.count = at
+  }
+
   #grow(atLeast: number): void {
     const larger = new Int32Array(Math.max(atLeast, this.slots.length * 2))
     larger.set(this.slots)

@@ -8,13 +8,21 @@ import type { FileSystem } from '../file-system/types.js'
 import { DEFAULT_READ_CACHE_BYTES } from '../options.js'
 import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
 import { findGap, findSegment, type Segment } from '../segments/segment.js'
-import { drive, driveSync, readSyncFully, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
+import {
+  driveSharing,
+  driveSync,
+  readSyncFully,
+  readWindow,
+  type Walk,
+  type WindowRequest,
+} from '../segments/window.js'
 import type { Entry } from '../types.js'
 import type { PendingCommit } from './pending-commit.js'
 import { type Piece, RecentCommits } from './recent.js'
 import { Scratch, syncScratch } from './scratch.js'
 import { SegmentFiles } from './segment-files.js'
 import { Slices } from './slices.js'
+import { ThinOffsets } from './thin-offsets.js'
 import { Turns } from './turns.js'
 import { WindowBudget } from './window-reader.js'
 import { WRITE_MAX_BYTES } from './work.js'
@@ -60,6 +68,8 @@ export class ReadSide {
   readonly #building = new Map<Segment, Promise<void>>()
   /** Sealed segments with an offset table, and its size. */
   readonly #tables = new Map<Segment, number>()
+  /** What is left of tables there is no room for, in the order of last use; counted in `#tableBytes` too. */
+  readonly #thinned = new Map<Segment, ThinOffsets>()
   #tableBytes = 0
   /** Counts the uses of tables; a segment remembers that of its last one. */
   #uses = 0
@@ -143,12 +153,18 @@ export class ReadSide {
     const segment = this.segmentOf(index)
     const scratch = this.#scratches.pop() ?? new Scratch()
     try {
+      const read = async (place: WindowRequest) => {
+        const window = scratch.open(place)
+        await this.#files.using(segment, async file => {
+          window.length = await readFully(file, window.bytes, window.length, window.start)
+        })
+        return window
+      }
+      const thin = this.#thinOf(segment, index)
+      const found = thin && this.#ownBetween(index, thin, await read(thin.place(index)))
+      if (found !== undefined) return found
       while (!reaches(segment, index)) await this.#ensureOffsets(segment, index)
-      const window = scratch.open(this.#placeOf(segment, index))
-      await this.#files.using(segment, async file => {
-        window.length = await readFully(file, window.bytes, window.length, window.start)
-      })
-      return this.#own(segment, index, window)
+      return this.#own(segment, index, await read(this.#placeOf(segment, index)))
     } catch (error) {
       if (await this.state.recheck?.(error, segment, attempt)) return this.get(index, attempt + 1)
       throw this.explain(error, segment, index)
@@ -162,11 +178,17 @@ export class ReadSide {
     const segment = this.segmentOf(index)
     try {
       return this.#files.usingSync(segment, file => {
+        const read = (place: WindowRequest) => {
+          const window = syncScratch.open(place)
+          window.length = readSyncFully(file, window.bytes, window.length, window.start)
+          return window
+        }
+        const thin = this.#thinOf(segment, index)
+        const found = thin && this.#ownBetween(index, thin, read(thin.place(index)))
+        if (found !== undefined) return found
         if (!reaches(segment, index)) driveSync(file, this.#walkOffsets(segment))
         this.#touchTable(segment)
-        const window = syncScratch.open(this.#placeOf(segment, index))
-        window.length = readSyncFully(file, window.bytes, window.length, window.start)
-        return this.#own(segment, index, window)
+        return this.#own(segment, index, read(this.#placeOf(segment, index)))
       })
     } catch (error) {
       throw this.explain(error, segment, index)
@@ -239,7 +261,7 @@ export class ReadSide {
     let building = this.#building.get(segment)
     if (building === undefined) {
       building = this.#files
-        .using(segment, file => drive(file, this.#walkOffsets(segment)))
+        .using(segment, file => driveSharing(file, this.#walkOffsets(segment)))
         .finally(() => this.#building.delete(segment))
       this.#building.set(segment, building)
     }
@@ -249,25 +271,60 @@ export class ReadSide {
     if (offsets !== undefined && index - firstIndex >= offsets.count) throw new ScanFailure(segment, { kind: 'end' })
   }
 
-  /** Notes the use of a sealed segment's table, and drops those unused for longest where they take too much memory together. */
+  /** Notes the use of a sealed segment's table; those unused for longest are thinned, then dropped, where they take too much memory together. */
   #touchTable(segment: Segment): void {
     if (!segment.sealed || segment.offsets === undefined) return
     const isNew = segment.offsetsUse === 0
+    if (isNew) this.#forgetTable(segment)
     segment.offsetsUse = ++this.#uses
     if (!isNew) return
     this.#tables.set(segment, segment.offsets.slots.byteLength)
     this.#tableBytes += segment.offsets.slots.byteLength
     while (this.#tableBytes > this.#maxTableBytes && this.#tables.size > 1) {
       const oldest = [...this.#tables.keys()].reduce((a, b) => (b.offsetsUse < a.offsetsUse ? b : a))
-      oldest.offsets = undefined // Built again when somebody asks.
-      this.#forgetTable(oldest)
+      this.#thinTable(oldest)
+    }
+    for (const oldest of this.#thinned.keys()) {
+      if (this.#tableBytes <= this.#maxTableBytes) return
+      this.#forgetTable(oldest) // Built again when somebody asks.
     }
   }
 
   #forgetTable(segment: Segment): void {
     segment.offsetsUse = 0
-    this.#tableBytes -= this.#tables.get(segment) ?? 0
+    this.#tableBytes -= (this.#tables.get(segment) ?? 0) + (this.#thinned.get(segment)?.bytes ?? 0)
     this.#tables.delete(segment)
+    this.#thinned.delete(segment)
+  }
+
+  #thinTable(segment: Segment): void {
+    const table = segment.offsets!
+    segment.offsets = undefined
+    this.#forgetTable(segment)
+    // One that a follower built while the segment grew may not be whole.
+    if (table.count !== segment.lastIndex - segment.firstIndex + 1) return
+    const thin = new ThinOffsets(segment, table, this.state.format)
+    this.#thinned.set(segment, thin)
+    this.#tableBytes += thin.bytes
+  }
+
+  /** What is left of the table of a segment that has none. Noted as used. */
+  #thinOf(segment: Segment, index: number): ThinOffsets | undefined {
+    if (reaches(segment, index)) return undefined
+    const thin = this.#thinned.get(segment)
+    if (thin === undefined) return undefined
+    this.#thinned.delete(segment)
+    this.#thinned.set(segment, thin)
+    return thin
+  }
+
+  /** The entry, if what was read leads to it; where it does not, reading all of the segment tells why. */
+  #ownBetween(index: number, thin: ThinOffsets, window: Window): Entry<Buffer> | undefined {
+    const position = thin.find(index, window)
+    const entry = position === undefined ? undefined : this.state.format.readEntry(window, position, index)
+    if (entry === undefined) return undefined
+    entry.data = Buffer.from(entry.data)
+    return entry
   }
 
   /** A segment was sealed: from now on its table counts among those that may be dropped. */

@@ -2,8 +2,8 @@ import { kernel } from '../codec/kernel.js'
 import { allocateMemory, type Memory, type Window } from '../codec/memory.js'
 import type { WindowRequest } from '../segments/window.js'
 
-/** Most entries fit; for one that does not, memory is allocated and let go. */
-const SCRATCH_BYTES = 4096
+/** Most entries fit, and what a thinned table asks to be read; for what does not, memory is allocated and let go. */
+const SCRATCH_BYTES = 8192
 
 type MutableWindow = { -readonly [K in keyof Window]: Window[K] }
 

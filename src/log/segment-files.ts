@@ -3,8 +3,8 @@ import type { File, FileSystem } from '../file-system/types.js'
 import { DirectFile } from '../segments/direct-file.js'
 import type { Segment } from '../segments/segment.js'
 
-/** How many files nobody reads just now stay open for the next reader. */
-const MAX_IDLE = 64
+/** How many files nobody reads just now stay open for the next reader: with segments of 64 MiB, those of 8 GiB. */
+const MAX_IDLE = 128
 
 interface Shared {
   path: string

@@ -1,8 +1,6 @@
 import type { Format, ScanStop, SegmentHeader } from '../codec/format.js'
 import {
-  ENDS_BATCH,
   EntryPositions,
-  FIRST_OF_COMMIT,
   POSITION_MASK,
   type ScanNotes,
   type ScanState,
@@ -194,15 +192,10 @@ export function assertEndsAsNamed(segment: Segment, { wholeEnd, previousCrc, las
 
 type WindowVisitor = (window: Window, found: EntryPositions) => 'stop' | undefined
 
-/** A slot of a segment's offset table: file offset in units of the alignment, with the first-of-commit and end-of-batch bits. */
-function scaledSlot(slot: number, start: number, alignment: number): number {
-  return ((start + (slot & POSITION_MASK)) / alignment) | (slot & (FIRST_OF_COMMIT | ENDS_BATCH))
-}
-
 /** Adds to a segment's offset table what lies from `state` to its limit. */
 export function walkOffsets(format: Format, segment: Segment, state: ScanState, offsets: EntryPositions): Walk<void> {
   return walkWhole(format, segment, state, (window, found) => {
-    for (let i = 0; i < found.count; i++) offsets.push(scaledSlot(found.slots[i]!, window.start, format.alignment))
+    offsets.pushScaled(found, window.start, format.alignment)
     return undefined
   })
 }

@@ -21,12 +21,6 @@ export async function readWindow(file: File, { offset, length }: WindowRequest):
   return windowOf(memory, offset, await readFully(file, memory.bytes, length, offset))
 }
 
-/** As `readWindow`, blocking. */
-function readWindowSync(file: File, { offset, length }: WindowRequest): Window {
-  const memory = allocateMemory(length)
-  return windowOf(memory, offset, readSyncFully(file, memory.bytes, length, offset))
-}
-
 /** As `readFully`, blocking. */
 export function readSyncFully(file: File, buffer: Uint8Array, length: number, position: number): number {
   let done = 0
@@ -44,9 +38,27 @@ export async function drive<Result>(file: File, walk: Walk<Result>): Promise<Res
   return step.value
 }
 
-export function driveSync<Result>(file: File, walk: Walk<Result>): Result {
+/** As `drive`, into memory that all windows share: for a walk that keeps none of them. */
+export async function driveSharing<Result>(file: File, walk: Walk<Result>): Promise<Result> {
+  let memory = allocateMemory(0)
   let step = walk.next()
-  while (!step.done) step = walk.next(readWindowSync(file, step.value))
+  while (!step.done) {
+    const { offset, length } = step.value
+    if (length > memory.bytes.length) memory = allocateMemory(length)
+    step = walk.next(windowOf(memory, offset, await readFully(file, memory.bytes, length, offset)))
+  }
+  return step.value
+}
+
+/** As `driveSharing`, blocking. */
+export function driveSync<Result>(file: File, walk: Walk<Result>): Result {
+  let memory = kernel?.stage ?? allocateMemory(WINDOW_BYTES)
+  let step = walk.next()
+  while (!step.done) {
+    const { offset, length } = step.value
+    if (length > memory.bytes.length) memory = allocateMemory(length)
+    step = walk.next(windowOf(memory, offset, readSyncFully(file, memory.bytes, length, offset)))
+  }
   return step.value
 }
 
