@@ -4,7 +4,7 @@ import { WalError } from '../errors.js'
 import { isMissing } from '../file-system/errno.js'
 import { ioError } from '../file-system/io-error.js'
 import { readFully } from '../file-system/transfer.js'
-import type { FileSystem } from '../file-system/types.js'
+import type { File, FileSystem } from '../file-system/types.js'
 import { DEFAULT_READ_CACHE_BYTES } from '../options.js'
 import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
 import { findGap, findSegment, type Segment } from '../segments/segment.js'
@@ -178,17 +178,12 @@ export class ReadSide {
     const segment = this.segmentOf(index)
     try {
       return this.#files.usingSync(segment, file => {
-        const read = (place: WindowRequest) => {
-          const window = syncScratch.open(place)
-          window.length = readSyncFully(file, window.bytes, window.length, window.start)
-          return window
-        }
         const thin = this.#thinOf(segment, index)
-        const found = thin && this.#ownBetween(index, thin, read(thin.place(index)))
+        const found = thin && this.#ownBetween(index, thin, readSync(file, thin.place(index)))
         if (found !== undefined) return found
         if (!reaches(segment, index)) driveSync(file, this.#walkOffsets(segment))
         this.#touchTable(segment)
-        return this.#own(segment, index, read(this.#placeOf(segment, index)))
+        return this.#own(segment, index, readSync(file, this.#placeOf(segment, index)))
       })
     } catch (error) {
       throw this.explain(error, segment, index)
@@ -371,6 +366,13 @@ export class ReadSide {
     entry.data = Buffer.from(entry.data)
     return entry
   }
+}
+
+/** Reads into the memory that all blocking gets share. */
+function readSync(file: File, place: WindowRequest): Window {
+  const window = syncScratch.open(place)
+  window.length = readSyncFully(file, window.bytes, window.length, window.start)
+  return window
 }
 
 /** Whether the offset table says where an entry lies and where it ends. */
