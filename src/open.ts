@@ -143,7 +143,10 @@ async function prepareDirectory(fs: FileSystem, path: string, create: boolean): 
   if (!create) throw new WalError('WAL_NOT_FOUND', `There is no log in ${path}, and createIfMissing is false.`)
   const parent = dirname(path)
   if (parent !== path) await prepareDirectory(fs, parent, create)
-  await fs.createDirectory(path)
+  // Another opening may have created it meanwhile, a parent of both logs for instance; its name is made durable all the same.
+  await fs.createDirectory(path).catch(error => {
+    if (error.code !== 'EEXIST') throw error
+  })
   await fs.syncDirectory(parent)
 }
 

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { bytes, json, text } from '../../src/codec/encoding.js'
 import type { WalErrorCode } from '../../src/errors.js'
 import { TWO_SLOT_FILE_BYTES } from '../../src/file-system/two-slot-file.js'
+import { openWal } from '../../src/open.js'
+import type { SimulatedFileSystem } from '../../src/testing.js'
 import type { WalOptions } from '../../src/types.js'
 import { rejection, walError } from '../helpers/waiting.js'
 import { dataOf, fill, type HeldWorld, indexesOf, type MakeHeldWorld, range, type World } from './world.js'
@@ -115,6 +117,15 @@ export function openSuite(makeWorld: MakeHeldWorld): void {
       expect((await world.names()).filter(name => name !== 'lock')).toEqual([])
       await (await world.open()).close()
       expect((await world.open({ createIfMissing: false })).lastIndex).toBe(0)
+    })
+
+    test('logs below a directory that is not there yet can be created at the same time', async () => {
+      const { fs } = makeWorld()
+      const paths = ['/new/deep/a', '/new/deep/b']
+      const openAll = (fileSystem: SimulatedFileSystem) => Promise.all(paths.map(path => openWal(path, { fileSystem })))
+      const logs = await openAll(fs)
+      expect(await Promise.all(logs.map(wal => wal.append('a')))).toEqual([1, 1])
+      expect((await openAll(fs.crash({ seed: 0 }))).map(wal => wal.lastIndex)).toEqual([1, 1])
     })
 
     test('what creation has acknowledged survives a power cut at once', async () => {
