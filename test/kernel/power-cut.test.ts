@@ -4,6 +4,8 @@ import { check, Mount, pause, Writer } from './scene.js'
 
 /** More by WALRUS_POWER_CUTS; `npm run powercuts` sets it. */
 const CYCLES = Number(process.env['WALRUS_POWER_CUTS'] ?? 8)
+/** Data are shorter than this; long enough to fill segments, and to bring zeros ahead of them, within a hundred entries. */
+const DATA_BYTES = 2000
 const canCut = rootWith(['mount', 'xfs_io', 'mkfs.ext4', 'mkfs.xfs'])
 if (!canCut) console.log('Power cuts are left out: they need root, mount, xfs_io (xfsprogs) and mkfs.ext4.')
 
@@ -40,10 +42,12 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
       const directory = `${disk.path}/log`
       let acknowledged = 0
       for (let cycle = 0; cycle < CYCLES; cycle++) {
-        const options = { io, segmentMaxBytes: 20_000, writerThread: by === 'thread' }
-        const writer = new Writer(directory, { options, concurrency: 1 + (cycle % 8) })
+        // In turn many segments, and one long enough for zeros ahead of its content.
+        const rotates = cycle % 2 === 0
+        const options = { io, segmentMaxBytes: rotates ? 20_000 : 4_000_000, writerThread: by === 'thread' }
+        const writer = new Writer(directory, { options, concurrency: 1 + (cycle % 8), bytes: DATA_BYTES })
         const from = acknowledged
-        await writer.until(() => writer.acknowledged > from + 20)
+        await writer.until(() => writer.acknowledged > from + (rotates ? 20 : 100))
         await pause((cycle * 37) % 100)
         // What was told before the power went counts. An fdatasync under way at that moment may answer ok on ext4 although the journal
         // is aborted: a real power cut leaves nobody to hear such an answer.
@@ -54,7 +58,7 @@ describe.runIf(canCut)('a power cut on a real file system', () => {
         disk.mount()
         expect(writer.find('io')).toBe(io)
         // What was accepted and not told may have survived as well: it counts from here on.
-        acknowledged = await check(directory, acknowledged)
+        acknowledged = await check(directory, acknowledged, DATA_BYTES)
       }
       console.log(`power cuts survived: ${CYCLES} (${kind}, ${io}, ${by}), ${acknowledged} entries`)
     } finally {
