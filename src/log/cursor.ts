@@ -51,6 +51,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
   #scan: ScanState | undefined
   #segment: Segment | undefined
   #caughtUp = false
+  #isAtEnd = false
   #closed = false
   /** What every further `next()` gets. */
   #error: unknown
@@ -79,7 +80,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     this.#windowBytes = Math.max(WINDOW_BYTES, ownBytes + side.state.format.commitPrefixBytes)
     this.#usualBytes = options.live ? Math.min(LIVE_WINDOW_BYTES, this.#windowBytes) : this.#windowBytes
     this.#to = options.live ? last : Math.min(last, start.committedIndex)
-    if (options.live) side.liveCursors++
+    if (options.live) side.liveCursors.add(this)
   }
 
   get nextIndex(): number {
@@ -88,6 +89,11 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
 
   get caughtUp(): boolean {
     return this.#caughtUp
+  }
+
+  /** It has read everything and waits for more. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd
   }
 
   next(): Promise<Chunk<T> | undefined> {
@@ -102,6 +108,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     if (this.#resolve === undefined) return
     this.#forgetWaiting?.()
     this.#forgetWaiting = undefined
+    this.#isAtEnd = false
     try {
       const chunk = this.#advance()
       if (chunk === LATER) return
@@ -183,6 +190,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
   }
 
   #waitForMore(): typeof LATER {
+    this.#isAtEnd = true
     this.#forgetWaiting = this.#side.onceChanged(this.#onChange)
     return LATER
   }
@@ -243,9 +251,9 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     const { filter, copy, live, mayShare } = this.#options
     const firstIndex = piece.firstIndex + range.from
     if (this.#decode !== undefined || filter !== undefined || copy)
-      return this.#prepare(slices.own(piece, range, live && liveCursors > 1), firstIndex)
+      return this.#prepare(slices.own(piece, range, live && liveCursors.size > 1), firstIndex)
     const entries =
-      live && mayShare?.() ? slices.shared(piece, range) : slices.own(piece, range, live && liveCursors > 1)
+      live && mayShare?.() ? slices.shared(piece, range) : slices.own(piece, range, live && liveCursors.size > 1)
     return asChunk(entries as unknown as Entry<T>[], firstIndex, firstIndex + entries.length - 1)
   }
 
@@ -445,7 +453,7 @@ export class FileCursor<T> implements LogCursor<T>, TurnTaker {
     this.#piece = undefined
     this.#scan = undefined
     this.#reader.forget()
-    if (this.#options.live) this.#side.leaveLive()
+    if (this.#options.live) this.#side.leaveLive(this)
     this.#onClose(this)
     // Whoever waits for a change has nothing more to wait for.
     if (this.#forgetWaiting !== undefined) this.#side.turns.ask(this)

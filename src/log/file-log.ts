@@ -36,7 +36,6 @@ import { FileCursor } from './cursor.js'
 import { openAdmission } from './open-admission.js'
 import type { PendingCommit } from './pending-commit.js'
 import { extendOffsets, type ReadableState, ReadSide } from './read-side.js'
-import { pieceOf } from './recent.js'
 import { assertCut, closed, neverComes } from './refusals.js'
 import { RetentionKeeper } from './retention-keeper.js'
 import { rotateWherePossible, startRotation } from './rotation.js'
@@ -450,8 +449,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
     const { active } = this.#store
     if (start === active.contentStart) this.#beginTable(active)
     extendOffsets(active, this.format, commit.offsets, start - commit.start)
-    if (this.#side.liveCursors === 0) return
-    this.#side.recent.add(pieceOf(commit, start, active.end.offset - start))
+    this.#side.keep(commit, start, active.end.offset - start)
   }
 
   /** A segment's offset table grows with it from its first commit; that of the one before may be dropped from now on. */

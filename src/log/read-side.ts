@@ -18,14 +18,13 @@ import {
 } from '../segments/window.js'
 import type { Entry } from '../types.js'
 import type { PendingCommit } from './pending-commit.js'
-import { type Piece, RecentCommits } from './recent.js'
+import { type Piece, pieceOf, RecentCommits } from './recent.js'
 import { Scratch, syncScratch } from './scratch.js'
 import { SegmentFiles } from './segment-files.js'
 import { Slices } from './slices.js'
 import { ThinOffsets } from './thin-offsets.js'
 import { Turns } from './turns.js'
 import { WindowBudget } from './window-reader.js'
-import { WRITE_MAX_BYTES } from './work.js'
 
 /** What readers must know of the log they read; the writer and the follower each have theirs. */
 export interface ReadableState {
@@ -48,12 +47,20 @@ export interface ReadableState {
   onWaiting?(isWaiting: boolean): void
 }
 
-/** How much of the last commits is kept, at most, for cursors that follow the log: no less than is written at a time. */
-const RECENT_BYTES = WRITE_MAX_BYTES
+/** How much of the last commits is kept, at most, for cursors that do not wait for them. */
+const RECENT_BYTES = 4 << 20
 /** The last commits get this part of a cache that is too small for them and the tables. */
 const RECENT_SHARE = 1 / 4
 /** Memory for gets under way that is kept for the next ones. */
 const MAX_SCRATCHES = 64
+
+/** A cursor that follows the log. */
+interface LiveCursor {
+  /** What it hands out next. */
+  readonly nextIndex: number
+  /** It has read everything and waits for more. */
+  readonly isAtEnd: boolean
+}
 
 /** Reading by index and by position: what `get` and all cursors of a log share. */
 export class ReadSide {
@@ -73,11 +80,12 @@ export class ReadSide {
   #tableBytes = 0
   /** Counts the uses of tables; a segment remembers that of its last one. */
   #uses = 0
+  #usesTables = false
   readonly #waiters = new Set<() => void>()
   readonly #scratches: Scratch[] = []
   readonly windows = new WindowBudget()
   /** Cursors that follow the log and would read the next commit from memory. */
-  liveCursors = 0
+  readonly liveCursors = new Set<LiveCursor>()
 
   constructor(fs: FileSystem, state: ReadableState, cacheBytes: number = DEFAULT_READ_CACHE_BYTES) {
     this.state = state
@@ -121,15 +129,32 @@ export class ReadSide {
   close(): void {
     this.#files.close()
     this.slices.clear()
-    if (this.liveCursors === 0) this.recent.clear()
+    if (this.liveCursors.size === 0) this.recent.clear()
     this.changed()
   }
 
   /** A cursor that followed the log is done. */
-  leaveLive(): void {
-    this.liveCursors--
-    if (this.liveCursors === 0) this.slices.clear()
-    if (this.liveCursors === 0 && this.state.isClosed) this.recent.clear()
+  leaveLive(cursor: LiveCursor): void {
+    this.liveCursors.delete(cursor)
+    if (this.liveCursors.size > 0) return
+    this.slices.clear()
+    if (this.state.isClosed) this.recent.clear()
+  }
+
+  /**
+   * A commit counts: it is kept for those who follow. What all of them have read by now goes at once, so that its memory is free again
+   * while it is young. What those who wait at the end have yet to read stays, also where many commits count at the same moment.
+   */
+  keep(commit: PendingCommit, start: number, length: number): void {
+    if (this.liveCursors.size === 0) return
+    let unread = Infinity
+    let awaited = Infinity
+    for (const { nextIndex, isAtEnd } of this.liveCursors) {
+      if (nextIndex < unread) unread = nextIndex
+      if (isAtEnd && nextIndex < awaited) awaited = nextIndex
+    }
+    this.recent.dropBelow(unread)
+    this.recent.add(pieceOf(commit, start, length), awaited)
   }
 
   /** Throws what reading `index` gets when there is no such entry (yet, or any more). */
@@ -268,6 +293,7 @@ export class ReadSide {
 
   /** Notes the use of a sealed segment's table; those unused for longest are thinned, then dropped, where they take too much memory together. */
   #touchTable(segment: Segment): void {
+    this.#usesTables = true
     if (!segment.sealed || segment.offsets === undefined) return
     const isNew = segment.offsetsUse === 0
     if (isNew) this.#forgetTable(segment)
@@ -322,9 +348,13 @@ export class ReadSide {
     return entry
   }
 
-  /** A segment was sealed: from now on its table counts among those that may be dropped. */
+  /**
+   * A segment was sealed: from now on its table counts among those that may be dropped. It goes at once where nobody has looked for an
+   * entry by index so far: most programs write, and read from a position on.
+   */
   sealed(segment: Segment): void {
-    this.#touchTable(segment)
+    if (this.#usesTables) this.#touchTable(segment)
+    else segment.offsets = undefined
   }
 
   /**

@@ -44,19 +44,27 @@ export class RecentCommits {
     this.#maxBytes = maxBytes
   }
 
-  add(piece: Piece): void {
+  /** What is not below `awaited` stays, though it is more than there should be: somebody is about to read it. */
+  add(piece: Piece, awaited = Infinity): void {
     const previous = this.#pieces.at(-1)
     if (previous !== undefined && lastIndexOf(previous) + 1 !== piece.firstIndex) this.clear()
     this.#pieces.push(piece)
     this.#bytes += piece.window.length
-    while (this.#isFull()) {
-      this.#bytes -= this.#pieces[this.#head]!.window.length
-      this.#pieces[this.#head++] = undefined
-    }
+    while (this.#isFull() && lastIndexOf(this.#pieces[this.#head]!) < awaited) this.#dropFirst()
     if (this.#head > 1024) {
       this.#pieces = this.#pieces.slice(this.#head)
       this.#head = 0
     }
+  }
+
+  /** Forgets the pieces that lie wholly below `index`. */
+  dropBelow(index: number): void {
+    while (this.#head < this.#pieces.length && lastIndexOf(this.#pieces[this.#head]!) < index) this.#dropFirst()
+  }
+
+  #dropFirst(): void {
+    this.#bytes -= this.#pieces[this.#head]!.window.length
+    this.#pieces[this.#head++] = undefined
   }
 
   /** The newest piece stays, however large it is. */

@@ -16,7 +16,7 @@ export function isTask(work: Work): work is Task {
 }
 
 /** Commits are written together up to this many bytes: large writes are faster. */
-export const WRITE_MAX_BYTES = 4 * 1024 * 1024
+const WRITE_MAX_BYTES = 4 * 1024 * 1024
 
 /**
  * The commit at the head of the queue, and of those behind it that are complete too and go to the same segment as many as make
