@@ -35,3 +35,25 @@ describe('readCacheBytes', () => {
     expect(await tableBytesKept(0)).toBeLessThan(10_000)
   })
 })
+
+it('of a log in which nobody looks for an entry by index no table of a sealed segment is kept', async () => {
+  const { log, close } = await openFileLog({ encoding: bytes() })
+  const fileLog = log as unknown as FileLog<string, Buffer>
+  const tables = () => fileLog.segments.filter(({ sealed, offsets }) => sealed && offsets !== undefined).length
+  const fillSegment = async () => {
+    for (let i = 1; i <= 100; i++) fileLog.accept(`entry ${i}`)
+    await fileLog.rotate()
+  }
+  await fillSegment()
+  await fillSegment()
+  await log.committed(fileLog.accept('the next segment begins'))
+  const cursor = log.cursor({ live: false })
+  while ((await cursor.next()) !== undefined);
+  expect(tables()).toBe(0)
+  expect(fileLog.getSync(150).data.toString()).toBe('entry 50')
+  await fillSegment()
+  await fillSegment()
+  expect(tables()).toBe(3)
+  expect((await fileLog.get(1)).data.toString()).toBe('entry 1')
+  await close()
+})

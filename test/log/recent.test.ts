@@ -45,3 +45,22 @@ test('however small they are, it keeps a few thousand at most', () => {
   expect(recent.find(10_000 - 4095)?.firstIndex).toBe(10_000 - 4095)
   expect(recent.find(10_000)?.firstIndex).toBe(10_000)
 })
+
+test('what somebody waits for stays beyond the limit, until there is nobody left', () => {
+  const recent = new RecentCommits(10 * PIECE_BYTES)
+  for (let index = 1; index <= 30; index++) recent.add(piece(index), 5)
+  expect([4, 5, 30].map(index => recent.find(index)?.firstIndex)).toEqual([undefined, 5, 30])
+  recent.add(piece(31))
+  expect([21, 22, 31].map(index => recent.find(index)?.firstIndex)).toEqual([undefined, 22, 31])
+})
+
+test('what all have read goes at once', () => {
+  const recent = new RecentCommits(10 * PIECE_BYTES)
+  for (let index = 1; index <= 5; index++) recent.add(piece(index))
+  recent.dropBelow(4)
+  expect([3, 4, 5].map(index => recent.find(index)?.firstIndex)).toEqual([undefined, 4, 5])
+  recent.dropBelow(6)
+  expect(recent.find(5)).toBeUndefined()
+  recent.add(piece(6))
+  expect(recent.find(6)?.firstIndex).toBe(6)
+})

@@ -127,3 +127,21 @@ test('readers deal with their chunks one after the other, so that few are alive 
   expect(most).toBeLessThanOrEqual(4)
   await close()
 })
+
+test('readers that wait at the end are handed what is written together from memory, however much that is', async () => {
+  const options = { encoding: bytes(), segmentMaxBytes: 64 << 20 }
+  const { log, close } = await openFileLog(options)
+  const ENTRIES = 12
+  const behind: number[] = []
+  const follow = async () => {
+    const cursor = log.cursor({ live: true, to: ENTRIES, onFellBehind: index => behind.push(index) })
+    while ((await cursor.next()) !== undefined);
+  }
+  const following = [follow(), follow()]
+  await new Promise(resolve => setImmediate(resolve))
+  for (let n = 1; n <= ENTRIES; n++) log.accept(Buffer.alloc(1_055_000, n))
+  await log.committed(ENTRIES)
+  await Promise.all(following)
+  expect(behind).toEqual([])
+  await close()
+})
