@@ -159,6 +159,11 @@ export class ReadSide {
 
   /** Throws what reading `index` gets when there is no such entry (yet, or any more). */
   assertReadable(index: number): void {
+    const { firstIndex, committedIndex, isClosed } = this.state
+    if (!Number.isSafeInteger(index) || index < firstIndex || index > committedIndex || isClosed) this.#refuse(index)
+  }
+
+  #refuse(index: number): never {
     const { firstIndex, lastIndex, committedIndex, failure, directory } = this.state
     if (typeof index !== 'number') throw new TypeError(`An index must be a number, got ${typeof index}`)
     if (this.state.isClosed) throw new WalError('WAL_CLOSED', `The log in ${directory} is closed.`)
@@ -166,7 +171,6 @@ export class ReadSide {
     if (!Number.isSafeInteger(index) || index < 1)
       throw outOfRange(`Indexes are integers from 1 on, got ${index}.`, range)
     if (index < firstIndex) throw truncatedBefore(index, firstIndex)
-    if (index <= committedIndex) return
     if (failure !== undefined) throw failure
     if (index <= lastIndex)
       throw outOfRange(`Entry ${index} is accepted, not yet committed. Wait with waitForCommit(${index}).`, range)
@@ -175,6 +179,8 @@ export class ReadSide {
 
   async get(index: number, attempt = 1): Promise<Entry<Buffer>> {
     this.assertReadable(index)
+    const recent = this.#getRecent(index)
+    if (recent !== undefined) return recent
     const segment = this.segmentOf(index)
     const scratch = this.#scratches.pop() ?? new Scratch()
     try {
@@ -189,6 +195,7 @@ export class ReadSide {
       const found = thin && this.#ownBetween(index, thin, await read(thin.place(index)))
       if (found !== undefined) return found
       while (!reaches(segment, index)) await this.#ensureOffsets(segment, index)
+      this.#touchTable(segment)
       return this.#own(segment, index, await read(this.#placeOf(segment, index)))
     } catch (error) {
       if (await this.state.recheck?.(error, segment, attempt)) return this.get(index, attempt + 1)
@@ -200,6 +207,8 @@ export class ReadSide {
 
   getSync(index: number): Entry<Buffer> {
     this.assertReadable(index)
+    const recent = this.#getRecent(index)
+    if (recent !== undefined) return recent
     const segment = this.segmentOf(index)
     try {
       return this.#files.usingSync(segment, file => {
@@ -213,6 +222,17 @@ export class ReadSide {
     } catch (error) {
       throw this.explain(error, segment, index)
     }
+  }
+
+  /** The entry out of the last commits, as long as they are kept in memory for somebody who follows the log. */
+  #getRecent(index: number): Entry<Buffer> | undefined {
+    const piece = this.recent.find(index)
+    if (piece === undefined) return undefined
+    const from = index - piece.firstIndex
+    const range = { from, to: from + 1, firstIndex: index }
+    const entry = this.state.format.materialize(piece.window, piece.found, range)[0]!
+    entry.data = Buffer.from(entry.data)
+    return entry
   }
 
   /** Term of an accepted entry, which `pending` holds until it is committed; 0 of one that is not there. */

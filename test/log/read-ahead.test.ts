@@ -156,3 +156,22 @@ describe('many slow cursors', () => {
     expect(watched.reads).toMatchObject([{ length: MIB }])
   })
 })
+
+describe('a get of what was just committed', () => {
+  it('reads no file while somebody follows the log', async () => {
+    const { wal, watched } = await openLog(1)
+    const tail = wal.tail({ from: 'end' })
+    const last = wal.lastIndex
+    await appendUpTo(wal, last + 20, 'followed')
+    const entry = await wal.get(last + 7)
+    expect(entry.data.equals(contentOf(last + 7, 'followed'))).toBe(true)
+    expect(watched.reads).toEqual([])
+    expect((await wal.get(last)).data.equals(contentOf(last, 'first'))).toBe(true)
+    expect(watched.reads).not.toEqual([])
+    // The data are the caller's own: the tail's are not changed through them.
+    entry.data.fill(0)
+    for (let i = 0; i < 6; i++) await tail.next()
+    expect((await tail.next()).value?.data.equals(contentOf(last + 7, 'followed'))).toBe(true)
+    await tail.return?.()
+  })
+})
