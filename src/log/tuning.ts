@@ -10,5 +10,5 @@ export interface Tuning {
 
 export const defaultTuning: Tuning = {
   commitMaxBytes: ARENA_BYTES,
-  zeroAhead: { afterBytes: 64 * 1024, maxBytes: 4 * 1024 * 1024 },
+  zeroAhead: { afterBytes: 64 * 1024, maxBytes: 1024 * 1024 },
 }
