@@ -13,11 +13,11 @@ const once = async name => {
 }
 
 await once('before')
+await turn()
+// What was collected is only noticed in a later turn, and then a channel of that name is forgotten: this one.
+globalThis.gc()
 subscribe('walrus:close', () => heard++)
-for (let i = 0; i < 10; i++) {
-  globalThis.gc()
-  await turn()
-}
+await turn()
 for (let i = 0; i < 5; i++) {
   await once(`after-${i}`)
   globalThis.gc()
