@@ -1,6 +1,7 @@
 interface Row {
   peer: string
   how: string
+  reference?: boolean
   median?: number
   survives: string
 }

@@ -11,14 +11,14 @@ const CHARTS = ['T1', 'T2', 'T4', 'T9']
 
 /**
  * What a results file says of one contender.
- * @typedef {{ peer: string, version?: string, how: string, median?: number, survives: string }} Row
+ * @typedef {{ peer: string, version?: string, how: string, reference?: boolean, median?: number, survives: string }} Row
  * @typedef {{ id: string, title: string, unit: string, better: 'higher' | 'lower', rows: Row[], targets?: Target[] }} Case
  * @typedef {{ wanted: string, value?: number, missing?: string, met?: boolean, against?: string }} Target
  * @typedef {{ name: string, date: string, command: string, commit: string, rounds: number, machine: { cpu: string, cores: number, node: string }, cases: Case[] }} Results
  */
 
 /**
- * One line for each case: the best of ours, the best of the others whose entries survive a power cut, and the best of all others.
+ * One line for each case: the first of ours, the best of the others whose entries survive a power cut, and the best of all others.
  * @param {Results} results @param {(chart: string) => boolean} hasChart by its path from the README
  */
 export function summarize({ name, date, command, commit, rounds, machine, cases }, hasChart) {
@@ -41,9 +41,9 @@ export function summarize({ name, date, command, commit, rounds, machine, cases 
 function line({ id, title, unit, better, rows, targets = [] }) {
   const best = (/** @type {(row: Row) => boolean} */ fits) =>
     rows
-      .filter(row => row.median !== undefined && row.peer !== 'none' && fits(row))
+      .filter(row => row.median !== undefined && row.peer !== 'none' && !row.reference && fits(row))
       .sort((a, b) => (better === 'higher' ? 1 : -1) * (Number(b.median) - Number(a.median)))[0]
-  const ours = best(({ peer }) => peer === 'walrus')
+  const ours = rows.find(({ peer, median }) => peer === 'walrus' && median !== undefined)
   if (ours === undefined) return []
   const cell = (/** @type {Row | undefined} */ row, /** @type {string} */ more) =>
     row === undefined ? '–' : `${withUnit(Number(row.median), unit)} (${row.peer}${more})`

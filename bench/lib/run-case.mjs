@@ -123,7 +123,7 @@ async function makeFixture(body, row, bench, directory, { payloadBytes, params, 
  * @param {string | undefined} leftOut
  */
 function summarise(benchCase, row, rounds, leftOut) {
-  const { key, peer, how } = row
+  const { key, peer, how, reference } = row
   if (rounds.length === 0) return { key, peer, how, leftOut: leftOut ?? 'no round was run' }
   const figures = rounds.map(round => round[benchCase.figure])
   const { survives, options, version } = rounds[0]
@@ -132,6 +132,7 @@ function summarise(benchCase, row, rounds, leftOut) {
     key,
     peer,
     how,
+    reference,
     version,
     survives,
     options,
