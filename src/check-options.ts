@@ -23,6 +23,7 @@ export const rules = {
     must: 'be an AbortSignal',
     isType: value => isObject(value) && typeof (value as AbortSignal).aborted === 'boolean',
   },
+  path: { must: 'be a path', isType: value => typeof value === 'string', holds: value => value !== '' },
   index: { must: 'be an integer', isType: isNumber, holds: isInteger },
   count: {
     must: 'be an integer of 1 or more',

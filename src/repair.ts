@@ -39,11 +39,7 @@ export interface RepairOptions {
 const optionRules = {
   strategy: oneOf('truncate-at-damage', 'salvage'),
   dryRun: rules.boolean,
-  output: {
-    must: 'be a path',
-    isType: (value: unknown) => typeof value === 'string',
-    holds: (value: unknown) => value !== '',
-  },
+  output: rules.path,
   signal: rules.signal,
   onProgress: rules.function,
   fileSystem: { must: 'be a FileSystem', isType: (value: unknown) => typeof value === 'object' && value !== null },

@@ -135,6 +135,11 @@ export interface ScanNotes {
   maxTimestamp: number
 }
 
+/** For a walk that notes what it passes. */
+export function noNotes(): ScanNotes {
+  return { commits: [], minTimestamp: Infinity, maxTimestamp: -Infinity }
+}
+
 /** A walk that begins at the start of a commit. */
 export function startScan(at: ScanStart): ScanState {
   return {

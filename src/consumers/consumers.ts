@@ -15,11 +15,7 @@ const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
 
 const consumerRules = {
   from: rules.from,
-  directory: {
-    must: 'be a path',
-    isType: (value: unknown) => typeof value === 'string',
-    holds: (value: unknown) => value !== '',
-  },
+  directory: rules.path,
   checkpointIntervalMs: rules.duration,
   filter: rules.function,
 }

@@ -14,14 +14,15 @@ export async function readFully(file: File, buffer: Uint8Array, length: number, 
   return done
 }
 
-/** As `readFully`, blocking: fills `buffer` from the start of the file, as far as the file goes. */
-export function readFullySync(file: File, buffer: Uint8Array): void {
+/** As `readFully`, blocking. */
+export function readFullySync(file: File, buffer: Uint8Array, length: number, position: number): number {
   let done = 0
-  while (done < buffer.length) {
-    const count = file.readSync(buffer, done, buffer.length - done, done)
-    if (count === 0) return
+  while (done < length) {
+    const count = file.readSync(buffer, done, length - done, position + done)
+    if (count === 0) break
     done += count
   }
+  return done
 }
 
 /**

@@ -227,7 +227,7 @@ async function readNewest(file: File, magic: string): Promise<Slot> {
 
 function readNewestSync(file: File, magic: string): Slot {
   const bytes = new Uint8Array(TWO_SLOT_FILE_BYTES)
-  readFullySync(file, bytes)
+  readFullySync(file, bytes, bytes.length, 0)
   return newestOf(bytes, magic)
 }
 

@@ -14,10 +14,3 @@ export function deferred<T>(): Deferred<T> {
   })
   return { promise, resolve, reject }
 }
-
-/** Resolves in the next turn of the event loop. */
-export function nextTurn(): Promise<void> {
-  return new Promise(resolve => {
-    setImmediate(resolve)
-  })
-}

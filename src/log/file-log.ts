@@ -35,7 +35,7 @@ import { Committer } from './committer.js'
 import { FileCursor } from './cursor.js'
 import { openAdmission } from './open-admission.js'
 import type { PendingCommit } from './pending-commit.js'
-import { extendOffsets, type ReadableState, ReadSide } from './read-side.js'
+import { type ReadableState, ReadSide } from './read-side.js'
 import { assertCut, closed, neverComes } from './refusals.js'
 import { RetentionKeeper } from './retention-keeper.js'
 import { rotateWherePossible, startRotation } from './rotation.js'
@@ -448,7 +448,7 @@ export class FileLog<In, Out> implements StoredLog<Out, In>, ReadableState {
   #committed(commit: PendingCommit, start: number): void {
     const { active } = this.#store
     if (start === active.contentStart) this.#beginTable(active)
-    extendOffsets(active, this.format, commit.offsets, start - commit.start)
+    active.offsets?.pushScaled(commit.offsets, start - commit.start, this.format.alignment)
     this.#side.keep(commit, start, active.end.offset - start)
   }
 

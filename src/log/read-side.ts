@@ -3,19 +3,12 @@ import { EntryPositions, POSITION_MASK, type ScanState, startScan, type Window }
 import { WalError } from '../errors.js'
 import { isMissing } from '../file-system/errno.js'
 import { ioError } from '../file-system/io-error.js'
-import { readFully } from '../file-system/transfer.js'
+import { readFully, readFullySync } from '../file-system/transfer.js'
 import type { File, FileSystem } from '../file-system/types.js'
 import { DEFAULT_READ_CACHE_BYTES } from '../options.js'
 import { ScanFailure, startSegmentScan, walkOffsets } from '../segments/scan.js'
 import { findGap, findSegment, type Segment } from '../segments/segment.js'
-import {
-  driveSharing,
-  driveSync,
-  readSyncFully,
-  readWindow,
-  type Walk,
-  type WindowRequest,
-} from '../segments/window.js'
+import { driveSharing, driveSync, readWindow, type Walk, type WindowRequest } from '../segments/window.js'
 import type { Entry } from '../types.js'
 import type { PendingCommit } from './pending-commit.js'
 import { type Piece, pieceOf, RecentCommits } from './recent.js'
@@ -230,9 +223,7 @@ export class ReadSide {
     if (piece === undefined) return undefined
     const from = index - piece.firstIndex
     const range = { from, to: from + 1, firstIndex: index }
-    const entry = this.state.format.materialize(piece.window, piece.found, range)[0]!
-    entry.data = Buffer.from(entry.data)
-    return entry
+    return withOwnData(this.state.format.materialize(piece.window, piece.found, range)[0]!)
   }
 
   /** Term of an accepted entry, which `pending` holds until it is committed; 0 of one that is not there. */
@@ -363,9 +354,7 @@ export class ReadSide {
   #ownBetween(index: number, thin: ThinOffsets, window: Window): Entry<Buffer> | undefined {
     const position = thin.find(index, window)
     const entry = position === undefined ? undefined : this.state.format.readEntry(window, position, index)
-    if (entry === undefined) return undefined
-    entry.data = Buffer.from(entry.data)
-    return entry
+    return entry && withOwnData(entry)
   }
 
   /**
@@ -413,15 +402,20 @@ export class ReadSide {
     if (entry === undefined) {
       throw corrupt(segment, { index, offset: window.start, reason: `entry ${index} does not match its checksum` })
     }
-    entry.data = Buffer.from(entry.data)
-    return entry
+    return withOwnData(entry)
   }
+}
+
+/** The entry, no longer with a view of memory that will be used again or is shared. */
+function withOwnData(entry: Entry<Buffer>): Entry<Buffer> {
+  entry.data = Buffer.from(entry.data)
+  return entry
 }
 
 /** Reads into the memory that all blocking gets share. */
 function readSync(file: File, place: WindowRequest): Window {
   const window = syncScratch.open(place)
-  window.length = readSyncFully(file, window.bytes, window.length, window.start)
+  window.length = readFullySync(file, window.bytes, window.length, window.start)
   return window
 }
 
@@ -430,18 +424,6 @@ function reaches({ offsets, firstIndex, end }: Segment, index: number): boolean 
   if (offsets === undefined) return false
   const at = index - firstIndex
   return at + 1 < offsets.count || (at < offsets.count && index === end.lastIndex)
-}
-
-/** A live, growing table of a segment's entries: adds what a commit at `start` brought. */
-export function extendOffsets(segment: Segment, format: Format, found: EntryPositions, start: number): void {
-  const { offsets } = segment
-  if (offsets === undefined) return
-  const { alignment } = format
-  const { slots, count } = found
-  for (let i = 0; i < count; i++) {
-    const slot = slots[i]!
-    offsets.push(((start + (slot & POSITION_MASK)) / alignment) | (slot & ~POSITION_MASK))
-  }
 }
 
 function offsetAt(slot: number, format: Format): number {

@@ -1,11 +1,11 @@
 import type { Format, SegmentHeader } from '../codec/format.js'
 import { decodeManifest, decodeMark, MANIFEST_MAGIC, MARK_MAGIC, type Manifest } from '../codec/manifest.js'
 import { WalError } from '../errors.js'
+import { readFullySync } from '../file-system/transfer.js'
 import { type SlotContent, TwoSlotFile } from '../file-system/two-slot-file.js'
 import type { FileSystem } from '../file-system/types.js'
 import type { Claim, SegmentFile } from './chain.js'
 import { type Catalog, classifyNames, MANIFEST_NAME, MARK_NAME } from './name.js'
-import { readSyncFully } from './window.js'
 
 /** Reads what a log's directory says of itself. Nothing here writes, so writers, followers and tools share it. */
 
@@ -64,7 +64,7 @@ export function readSegmentFile(
 ): Omit<SegmentFile, 'id' | 'firstIndex'> {
   const file = fs.openSync(path)
   try {
-    const read = readSyncFully(file, buffer, buffer.length, 0)
+    const read = readFullySync(file, buffer, buffer.length, 0)
     const { header, contentStart } = decodeHeader(path, format, buffer.subarray(0, read))
     return { path, header, contentStart, fileBytes: file.sizeAtOpening ?? file.sizeSync() }
   } finally {

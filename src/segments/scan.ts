@@ -1,6 +1,7 @@
 import type { Format, ScanStop, SegmentHeader } from '../codec/format.js'
 import {
   EntryPositions,
+  noNotes,
   POSITION_MASK,
   type ScanNotes,
   type ScanState,
@@ -39,7 +40,7 @@ export function* scanSegment(
   header: SegmentHeader,
   from: { contentStart: number; fileBytes: number },
 ): Walk<ScanReport> {
-  const notes: ScanNotes = { commits: [], minTimestamp: Infinity, maxTimestamp: -Infinity }
+  const notes = noNotes()
   const state = startScan({
     binding: format.bind(header),
     maxEntryBytes: header.maxEntryBytes,

@@ -1,11 +1,10 @@
 import { kernel } from '../codec/kernel.js'
 import type { Memory } from '../codec/memory.js'
 import { errnoOf } from '../file-system/errno.js'
-import { writeAllFully } from '../file-system/transfer.js'
+import { readFullySync, writeAllFully } from '../file-system/transfer.js'
 import type { File, FileSystem } from '../file-system/types.js'
 import { BLOCK_BYTES, toBlockEnd } from './block.js'
 import { withBounceBuffer } from './bounce.js'
-import { readSyncFully } from './window.js'
 import { ZeroAhead, type ZeroAheadPlan } from './zero-ahead.js'
 
 /** How the active segment is written: through the page cache, or around it, where every write is durable when it returns. */
@@ -197,7 +196,7 @@ function readTail(fs: FileSystem, path: string, end: number): Buffer {
   if (length === 0) return tail
   const file = fs.openSync(path)
   try {
-    if (readSyncFully(file, tail, length, end - length) < length) throw new Error(`${path} ends before ${end}`)
+    if (readFullySync(file, tail, length, end - length) < length) throw new Error(`${path} ends before ${end}`)
     return tail
   } finally {
     file.closeSync()

@@ -1,15 +1,15 @@
 import type { Format, SegmentHeader } from '../codec/format.js'
 import { kernel } from '../codec/kernel.js'
 import type { Manifest } from '../codec/manifest.js'
-import { allocateMemory, EntryPositions, type Memory, type ScanNotes, startScan } from '../codec/memory.js'
+import { allocateMemory, EntryPositions, type Memory, noNotes, type ScanNotes, startScan } from '../codec/memory.js'
 import { WalError } from '../errors.js'
-import { writeFully } from '../file-system/transfer.js'
+import { readFullySync, writeFully } from '../file-system/transfer.js'
 import type { File } from '../file-system/types.js'
 import { boundBy, type Claim, type SegmentFile } from './chain.js'
 import { decideTail, type TailDecision } from './recovery.js'
 import { type ScanReport, scanSegment, termOf, walkWhole } from './scan.js'
 import { emptyEnd, Segment, type SegmentEnd } from './segment.js'
-import { driveInTurns, readSyncFully, type Walk, WINDOW_BYTES } from './window.js'
+import { driveInTurns, type Walk, WINDOW_BYTES } from './window.js'
 
 /** The newest segment as an opening finds it. */
 export interface TailContext {
@@ -240,10 +240,10 @@ function readCommit(
 ): { memory: Memory; found: EntryPositions; notes: ScanNotes } {
   const room = end - offset + format.commitSuffixBytes
   const memory = kernel !== undefined && room <= kernel.stage.bytes.length ? kernel.stage : allocateMemory(room)
-  const length = readSyncFully(file, memory.bytes, end - offset, offset)
+  const length = readFullySync(file, memory.bytes, end - offset, offset)
   const found = new EntryPositions()
   const { header } = newest
-  const notes: ScanNotes = { commits: [], minTimestamp: Infinity, maxTimestamp: -Infinity }
+  const notes = noNotes()
   const at = { offset, limit: end, index: firstIndex, previousCrc: undefined, notes }
   const state = startScan({ ...at, binding: format.bind(header), maxEntryBytes: header.maxEntryBytes })
   const stop = format.scan({ ...memory, start: offset, length }, state, found)

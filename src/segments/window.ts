@@ -1,6 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { kernel } from '../codec/kernel.js'
 import { allocateMemory, type Memory, type Window } from '../codec/memory.js'
-import { readFully } from '../file-system/transfer.js'
+import { readFully, readFullySync } from '../file-system/transfer.js'
 import type { File } from '../file-system/types.js'
 
 /** How much of a segment is read and verified at a time. */
@@ -19,17 +20,6 @@ export type Walk<Result> = Generator<WindowRequest, Result, Window>
 export async function readWindow(file: File, { offset, length }: WindowRequest): Promise<Window> {
   const memory = allocateMemory(length)
   return windowOf(memory, offset, await readFully(file, memory.bytes, length, offset))
-}
-
-/** As `readFully`, blocking. */
-export function readSyncFully(file: File, buffer: Uint8Array, length: number, position: number): number {
-  let done = 0
-  while (done < length) {
-    const read = file.readSync(buffer, done, length - done, position + done)
-    if (read === 0) break
-    done += read
-  }
-  return done
 }
 
 export async function drive<Result>(file: File, walk: Walk<Result>): Promise<Result> {
@@ -52,13 +42,9 @@ export async function driveSharing<Result>(file: File, walk: Walk<Result>): Prom
 
 /** As `driveSharing`, blocking. */
 export function driveSync<Result>(file: File, walk: Walk<Result>): Result {
-  let memory = kernel?.stage ?? allocateMemory(WINDOW_BYTES)
+  const read = blockingReader(file)
   let step = walk.next()
-  while (!step.done) {
-    const { offset, length } = step.value
-    if (length > memory.bytes.length) memory = allocateMemory(length)
-    step = walk.next(windowOf(memory, offset, readSyncFully(file, memory.bytes, length, offset)))
-  }
+  while (!step.done) step = walk.next(read(step.value))
   return step.value
 }
 
@@ -70,19 +56,27 @@ const TURN_BYTES = 16 << 20
  * and fresh memory for each would cost as much as verifying it. Other work gets its turn now and then, however much there is to read.
  */
 export async function driveInTurns<Result>(file: File, walk: Walk<Result>): Promise<Result> {
-  let memory = kernel?.stage ?? allocateMemory(WINDOW_BYTES)
+  const read = blockingReader(file)
   let untilTurn = TURN_BYTES
   let step = walk.next()
   while (!step.done) {
-    const { offset, length } = step.value
-    if (length > memory.bytes.length) memory = allocateMemory(length)
-    step = walk.next(windowOf(memory, offset, readSyncFully(file, memory.bytes, length, offset)))
+    const { length } = step.value
+    step = walk.next(read(step.value))
     untilTurn -= length
     if (untilTurn > 0) continue
     untilTurn = TURN_BYTES
-    await new Promise<void>(resolve => setImmediate(resolve))
+    await nextTurn()
   }
   return step.value
+}
+
+/** Reads windows, blocking, into memory that they share: the kernel's own, as long as they fit in. */
+function blockingReader(file: File): (request: WindowRequest) => Window {
+  let memory = kernel?.stage ?? allocateMemory(WINDOW_BYTES)
+  return ({ offset, length }) => {
+    if (length > memory.bytes.length) memory = allocateMemory(length)
+    return windowOf(memory, offset, readFullySync(file, memory.bytes, length, offset))
+  }
 }
 
 function windowOf(memory: Memory, start: number, length: number): Window {

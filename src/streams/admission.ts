@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { checkOptions, oneOf } from '../check-options.js'
 import type { Log } from '../contract.js'
 import { WalError } from '../errors.js'
@@ -117,12 +118,6 @@ export function answerWrite(stream: Writable, more: boolean, isHolding: boolean)
   if (!isHolding) return more
   ;(stream as unknown as { _writableState: { needDrain: boolean } })._writableState.needDrain = true
   return false
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise(resolve => {
-    setImmediate(resolve)
-  })
 }
 
 /** How a chunk becomes an entry of the log; `call` is for messages. */

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { runNode } from '../helpers/process.js'
 import { CONTROLS, type Control } from './controls.js'
 
 /*
@@ -12,6 +12,8 @@ const copies = fileURLToPath(new URL('../../../controls', import.meta.url))
 const wanted = process.argv.slice(2)
 const controls = CONTROLS.filter(({ name }) => wanted.length === 0 || wanted.some(part => name.includes(part)))
 const AT_A_TIME = 2
+/** A search takes seconds; one that is killed has noticed nothing. */
+const TIMEOUT_MS = 600_000
 
 const queue = controls.entries()
 let caught = 0
@@ -28,7 +30,8 @@ async function isCaught(control: Control, directory: string): Promise<boolean> {
   cpSync(build, directory, { recursive: true })
   for (const { file, from, to } of control.edits) replaceOnce(`${directory}/${file}`, from, to)
   const started = Date.now()
-  const output = await run([`${directory}/test/crash/main.js`, '--threads', '1', ...control.look])
+  const search = [`${directory}/test/crash/main.js`, '--threads', '1', ...control.look]
+  const { output } = await runNode(search, { cwd: directory, timeoutMs: TIMEOUT_MS })
   const isFound = /^violations: [1-9]/m.test(output)
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
   console.log(`${isFound ? 'caught' : 'NOT CAUGHT'} in ${seconds} s: ${control.name}`)
@@ -46,18 +49,4 @@ function replaceOnce(path: string, from: string, to: string): void {
     path,
     text.replace(from, () => to),
   )
-}
-
-function run(args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', () => resolve(output))
-  })
 }
