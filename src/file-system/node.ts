@@ -1,24 +1,4 @@
-import {
-  close,
-  closeSync,
-  constants,
-  fdatasync,
-  fstat,
-  fstatSync,
-  fsync,
-  ftruncate,
-  lstat,
-  open,
-  openSync,
-  promises,
-  read,
-  readSync,
-  rename,
-  unlink,
-  watch,
-  write,
-  writev,
-} from 'node:fs'
+import * as nodeFs from 'node:fs'
 import { devNull } from 'node:os'
 import { WalError } from '../errors.js'
 import type { Calls, Done, FileCalls, Status } from './calls.js'
@@ -27,6 +7,8 @@ import { kernelLock } from './lock.js'
 import type { File, FileSystem, OpenMode } from './types.js'
 import { joinWriterThread } from './writer-thread/shared.js'
 import { threadCalls } from './writer-thread/thread-calls.js'
+
+const { closeSync, constants, fstatSync, openSync, promises, watch } = nodeFs
 
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
@@ -39,23 +21,7 @@ const O_NONBLOCK: number = constants.O_NONBLOCK ?? 0
 const O_DIRECT: number | undefined = constants.O_DIRECT
 
 /** Each call is made by a thread of libuv's pool. */
-const poolCalls: Calls = {
-  close,
-  closeSync,
-  fdatasync,
-  fstat,
-  fstatSync,
-  fsync,
-  ftruncate,
-  lstat,
-  open,
-  read,
-  readSync,
-  rename,
-  unlink,
-  write,
-  writev,
-}
+const poolCalls: Calls = nodeFs
 
 /** The real file system. */
 export const nodeFileSystem: FileSystem = {

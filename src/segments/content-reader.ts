@@ -1,6 +1,6 @@
 import { type Memory, viewMemory, type Window } from '../codec/memory.js'
+import { BLOCK_BYTES, toBlockEnd } from '../file-system/block.js'
 import type { File, FileSystem } from '../file-system/types.js'
-import { BLOCK_BYTES, toBlockEnd } from './block.js'
 import { type Walk, WINDOW_BYTES, type WindowRequest } from './window.js'
 
 /** What every disk in use accepts as alignment of address, length and position of direct I/O. */

@@ -1,9 +1,9 @@
 import { kernel } from '../codec/kernel.js'
 import type { Memory } from '../codec/memory.js'
+import { BLOCK_BYTES, toBlockEnd } from '../file-system/block.js'
 import { errnoOf } from '../file-system/errno.js'
 import { readFullySync, writeAllFully } from '../file-system/transfer.js'
 import type { File, FileSystem } from '../file-system/types.js'
-import { BLOCK_BYTES, toBlockEnd } from './block.js'
 import { withBounceBuffer } from './bounce.js'
 import { ZeroAhead, type ZeroAheadPlan } from './zero-ahead.js'
 

@@ -1,6 +1,6 @@
+import { BLOCK_BYTES, toBlockEnd } from '../file-system/block.js'
 import { writeAllFully } from '../file-system/transfer.js'
 import type { File } from '../file-system/types.js'
-import { BLOCK_BYTES, toBlockEnd } from './block.js'
 import { withBounceBuffer } from './bounce.js'
 
 /** When zeros are written ahead of the content, and how many. */

@@ -7,7 +7,7 @@ import type { Source } from './source.js'
  */
 const floor = ['errors', 'contract', 'options', 'check-options', 'abort', 'clock', 'emit', 'types']
 /** The part of file-system that knows no operating system. */
-const fileSystemBoundary = ['types', 'errno', 'io-error', 'transfer', 'two-slot-file'].map(
+const fileSystemBoundary = ['types', 'block', 'errno', 'io-error', 'transfer', 'two-slot-file'].map(
   name => `file-system/${name}`,
 )
 const entryPoints = ['index', 'rxjs', 'testing']

@@ -1,3 +1,4 @@
+import { BLOCK_BYTES } from '../block.js'
 import type { Done } from '../calls.js'
 import { Ring } from './ring.js'
 
@@ -30,9 +31,6 @@ interface Handed {
   into: Uint8Array | undefined
 }
 
-/** What is read and written at a time are whole blocks, as direct I/O wants them. */
-const BLOCK_BYTES = 4096
-
 /**
  * Hands calls over to a thread, in order, and settles them as the replies come. Bytes travel through memory that both sides see: those
  * to be written are copied at their turn, so what lies in a buffer that the caller may not change yet is what is stored; no view of that
@@ -41,7 +39,7 @@ const BLOCK_BYTES = 4096
 export class HandOver {
   readonly #thread: Thread
   readonly #ring: Ring
-  /** So that two fit in. */
+  /** So that two fit in; whole blocks, as direct I/O wants them. */
   readonly #mostBytes: number
   readonly #underWay: Handed[] = []
   /** Calls that wait because one of them finds no room in the memory. */

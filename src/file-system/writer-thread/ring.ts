@@ -1,7 +1,7 @@
-const PAGE_BYTES = 4096
+import { toBlockEnd } from '../block.js'
 
 /**
- * Room in a run of memory that begins at a page, handed out in pieces that do too, and given back in the order in which they were
+ * Room in a run of memory that begins at a block, handed out in pieces that do too, and given back in the order in which they were
  * taken.
  */
 export class Ring {
@@ -11,14 +11,14 @@ export class Ring {
   /** Behind the newest piece. */
   #end = 0
 
-  /** `bytes`: whole pages. */
+  /** `bytes`: whole blocks. */
   constructor(bytes: number) {
     this.#bytes = bytes
   }
 
   /** Where a piece of `length` bytes, at most the whole, begins; undefined until there is room for it. */
   take(length: number): number | undefined {
-    const size = Math.max(1, Math.ceil(length / PAGE_BYTES)) * PAGE_BYTES
+    const size = toBlockEnd(Math.max(1, length))
     const start = this.#place(size)
     if (start === undefined) return undefined
     this.#starts.push(start)
@@ -33,7 +33,7 @@ export class Ring {
 
   #place(size: number): number | undefined {
     const oldest = this.#starts[0]
-    // One piece after the other is what there mostly is: it stays in the same pages.
+    // One piece after the other is what there mostly is: it stays in the same blocks.
     if (oldest === undefined) return 0
     const isWrapped = this.#end <= oldest
     if (isWrapped) return this.#end + size <= oldest ? this.#end : undefined
